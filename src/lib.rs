@@ -1,0 +1,9 @@
+//! ringmesh
+pub mod config;
+pub mod http;
+pub mod limits;
+pub mod mcp;
+pub mod observe;
+pub mod runtime;
+pub mod server;
+pub mod tools;

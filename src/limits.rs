@@ -1,0 +1,164 @@
+//! Every limit of the server: its name, default, range and meaning, in one table.
+//!
+//! A limit keeps one name everywhere: in the configuration file, in the environment (`RINGMESH_<NAME>`), in error
+//! messages and as the `limit` label of the metric `ringmesh_limit_hits_total`.
+
+use std::time::Duration;
+
+/// What one limit is: the row that configuration, documentation and metrics share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LimitInfo {
+    /// The limit itself.
+    pub limit: Limit,
+    /// Its name, units last, as in the configuration file.
+    pub name: &'static str,
+    /// The value that is used when nothing is configured.
+    pub default: u64,
+    /// The smallest value allowed.
+    pub min: u64,
+    /// The largest value allowed.
+    pub max: u64,
+    /// What it bounds and what a client sees when it is hit.
+    pub doc: &'static str,
+}
+
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])+ $variant:ident, $field:ident, $default:expr, $min:expr, $max:expr;)*) => {
+        /// The identity of a limit, as an index into per-core counters.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[repr(usize)]
+        pub enum Limit { $($(#[doc = $doc])+ $variant,)* }
+
+        impl Limit {
+            /// Every limit, in the order of their indexes.
+            pub const ALL: &'static [LimitInfo] = &[$(LimitInfo {
+                limit: Limit::$variant,
+                name: stringify!($field),
+                default: $default,
+                min: $min,
+                max: $max,
+                doc: concat!($($doc),+).trim_ascii_start(),
+            },)*];
+            /// How many limits there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The limit's row in the table.
+            pub fn info(self) -> &'static LimitInfo {
+                &Self::ALL[self as usize]
+            }
+
+            /// The limit's name, as configured and as a metric label.
+            pub fn name(self) -> &'static str {
+                self.info().name
+            }
+        }
+
+        /// The values in force, one field a limit.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub struct Limits { $($(#[doc = $doc])+ pub $field: u64,)* }
+
+        impl Default for Limits {
+            fn default() -> Self {
+                Self { $($field: $default,)* }
+            }
+        }
+
+        impl Limits {
+            /// The value in force for one limit.
+            pub fn value(&self, limit: Limit) -> u64 {
+                match limit { $(Limit::$variant => self.$field,)* }
+            }
+
+            /// Sets one limit, or says what is allowed.
+            ///
+            /// # Errors
+            /// A value outside the limit's range is refused with a sentence that names the range.
+            pub fn set(&mut self, limit: Limit, value: u64) -> Result<(), String> {
+                let info = limit.info();
+                if value < info.min || value > info.max {
+                    return Err(format!("{} must be from {} to {}, not {value}", info.name, info.min, info.max));
+                }
+                match limit { $(Limit::$variant => self.$field = value,)* }
+                Ok(())
+            }
+
+            /// A limit that counts milliseconds, as a duration.
+            pub fn duration(&self, limit: Limit) -> Duration {
+                debug_assert!(limit.name().ends_with("_ms"), "{} is no duration", limit.name());
+                Duration::from_millis(self.value(limit))
+            }
+        }
+    };
+}
+
+limits! {
+    /// Bytes of a request line and its headers together; more is answered 431.
+    HeadBytes, max_head_bytes, 16 << 10, 512, 1 << 20;
+    /// Headers of one request; more is answered 431.
+    Headers, max_headers, 64, 8, 256;
+    /// Bytes of one request body after decoding; more is answered 413.
+    BodyBytes, max_body_bytes, 4 << 20, 1 << 10, 1 << 30;
+    /// Open client connections of the process; one more is answered 503 and closed.
+    Connections, max_connections, 10_000, 1, 1_000_000;
+    /// Requests of the process whose handler has not finished; one more is answered 503 with Retry-After.
+    InflightRequests, max_inflight_requests, 4_096, 1, 1_000_000;
+    /// Bytes of bodies and write buffers that the process holds; past it a request is answered 503 with Retry-After.
+    BufferedBytes, max_buffered_bytes, 256 << 20, 1 << 20, 1 << 40;
+    /// Bytes read ahead of the request being answered on one connection; past it the server stops reading.
+    ReadAheadBytes, max_read_ahead_bytes, 64 << 10, 1 << 10, 16 << 20;
+    /// Milliseconds from the first byte of a request head to its last; then 408 and the connection closes.
+    HeaderTime, header_timeout_ms, 10_000, 10, 3_600_000;
+    /// Milliseconds from the end of a head to the end of its body; then 408 and the connection closes.
+    BodyTime, body_timeout_ms, 30_000, 10, 3_600_000;
+    /// Milliseconds a kept-alive connection may wait for its next request; then it is closed.
+    IdleTime, idle_timeout_ms, 75_000, 10, 86_400_000;
+    /// Milliseconds a write may wait for a client that does not read; then the connection is reset.
+    WriteTime, write_timeout_ms, 30_000, 10, 3_600_000;
+    /// Depth of nested arrays and objects in a request body; deeper is answered 400.
+    JsonDepth, max_json_depth, 64, 8, 120;
+    /// Bytes of events queued on one response stream; past it the tool's next event waits.
+    StreamQueueBytes, max_stream_queue_bytes, 256 << 10, 1 << 10, 64 << 20;
+    /// Sessions of clients of the revisions before 2026-07-28; with no session to evict, one more is answered 503.
+    Sessions, max_sessions, 10_000, 1, 1_000_000;
+    /// Sessions of one principal; one more is answered 503.
+    SessionsPerPrincipal, max_sessions_per_principal, 10_000, 1, 1_000_000;
+    /// Milliseconds a session may stay unused; then it ends and its id is answered 404.
+    SessionIdleTime, session_idle_timeout_ms, 1_800_000, 100, 86_400_000;
+    /// Milliseconds a session may wait for `notifications/initialized`; then it ends.
+    SessionInitTime, session_init_timeout_ms, 30_000, 100, 3_600_000;
+    /// Milliseconds one tool call may take unless the tool says otherwise; then it is cancelled and answered as failed.
+    ToolTime, tool_timeout_ms, 30_000, 10, 86_400_000;
+    /// Entries on one page of a list result; the rest follows with a cursor.
+    PageEntries, max_page_entries, 100, 1, 10_000;
+    /// Threads that run the tools registered as blocking.
+    BlockingThreads, max_blocking_threads, 4, 1, 1_024;
+    /// Calls of blocking tools that wait for a thread; one more is answered 503 with Retry-After.
+    BlockingQueue, max_blocking_queue, 64, 1, 65_536;
+    /// Milliseconds between keep-alive comments on a quiet event stream.
+    KeepAliveTime, sse_keepalive_ms, 15_000, 100, 3_600_000;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_default_is_inside_its_range_and_reachable_by_name() {
+        let limits = Limits::default();
+        for (index, info) in Limit::ALL.iter().enumerate() {
+            assert_eq!(info.limit as usize, index);
+            assert!((info.min..=info.max).contains(&info.default), "{}", info.name);
+            assert_eq!(limits.value(info.limit), info.default, "{}", info.name);
+        }
+    }
+
+    #[test]
+    fn a_value_outside_the_range_is_refused_and_named() {
+        let mut limits = Limits::default();
+        let error = limits.set(Limit::JsonDepth, 1_000).unwrap_err();
+        assert_eq!(error, "max_json_depth must be from 8 to 120, not 1000");
+        assert_eq!(limits, Limits::default());
+        limits.set(Limit::JsonDepth, 16).unwrap();
+        assert_eq!(limits.max_json_depth, 16);
+    }
+}
