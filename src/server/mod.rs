@@ -1,1 +1,205 @@
-//! Placeholder.
+//! The wiring: one server, its cores, their connections.
+//!
+//! The main path: [`Server::run`] → `run` (start, wait, stop) → `core` (accept, drain) → `connection` (read, write) →
+//! `exchange` (route, MCP) → `flight` (a call that takes time).
+
+mod app;
+mod budget;
+mod connection;
+mod core;
+mod error;
+mod exchange;
+mod flight;
+mod hooks;
+mod inflight;
+mod probes;
+mod readiness;
+mod roster;
+mod run;
+mod setup;
+mod shared;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+pub use app::{App, app_from_env};
+pub use error::{BoxError, ServerError};
+pub use hooks::CoreInfo;
+pub use readiness::{Readiness, Start};
+pub use run::Ended;
+
+use crate::config::ServerConfig;
+use crate::mcp::Registry;
+use crate::runtime::{Scope, StopFlag};
+use hooks::Hooks;
+
+/// A server before it runs: its configuration, its tools, its hooks.
+///
+/// Three ways lead on: [`Server::run`] on cores of its own, [`Server::run_in_executor`] or [`Server::run_in_scope`] in a
+/// caller's glommio executor, and [`Server::into_app`] without any socket.
+#[derive(Debug)]
+pub struct Server {
+    config: ServerConfig,
+    registry: Registry,
+    builtin_tools: bool,
+    signals: bool,
+    hooks: Hooks,
+    stop: StopFlag,
+    readiness: Readiness,
+}
+
+/// Stops a server from any thread, and tells when it is up.
+#[derive(Debug, Clone)]
+pub struct ServerHandle {
+    stop: StopFlag,
+    readiness: Readiness,
+}
+
+impl ServerHandle {
+    /// Asks the server to shut down in order. Returns at once; safe to call twice.
+    pub fn stop(&self) {
+        self.stop.stop();
+    }
+
+    /// The signal that the server is up, with its bound addresses.
+    pub fn readiness(&self) -> &Readiness {
+        &self.readiness
+    }
+}
+
+impl Server {
+    /// A server with this configuration and no tools.
+    pub fn new(config: ServerConfig) -> Self {
+        tracing::info!(name = config.server_name, "initialized");
+        Self {
+            config,
+            registry: Registry::new(),
+            builtin_tools: false,
+            signals: false,
+            hooks: Hooks::default(),
+            stop: StopFlag::new(),
+            readiness: Readiness::new(),
+        }
+    }
+
+    /// The configuration it will run with.
+    pub fn config(&self) -> &ServerConfig {
+        &self.config
+    }
+
+    /// Overrides the name that clients see.
+    #[must_use]
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.config.server_name = name.into();
+        self
+    }
+
+    /// Overrides the addresses to listen on.
+    #[must_use]
+    pub fn listen(mut self, addresses: impl Into<Vec<SocketAddr>>) -> Self {
+        self.config.listen = addresses.into();
+        self
+    }
+
+    /// Overrides the time after which the server stops by itself.
+    #[must_use]
+    pub fn run_timeout(mut self, timeout: Duration) -> Self {
+        self.config.run_timeout_ms = Some(u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Sets the tools it offers.
+    #[must_use]
+    pub fn registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Adds `echo` and `server_status`, as the command offers them.
+    #[must_use]
+    pub fn builtin_tools(mut self) -> Self {
+        self.builtin_tools = true;
+        self
+    }
+
+    /// Has SIGTERM and SIGINT stop the server, a second one end the process at once with status 130.
+    #[must_use]
+    pub fn handle_signals(mut self) -> Self {
+        self.signals = true;
+        self
+    }
+
+    /// Runs once, before any core starts; an error stops the start.
+    #[must_use]
+    pub fn on_startup(mut self, hook: impl FnOnce() -> Result<(), BoxError> + Send + 'static) -> Self {
+        self.hooks.on_startup(hook);
+        self
+    }
+
+    /// Runs once, after every core has ended; the last registered runs first.
+    #[must_use]
+    pub fn on_shutdown(mut self, hook: impl FnOnce() -> Result<(), BoxError> + Send + 'static) -> Self {
+        self.hooks.on_shutdown(hook);
+        self
+    }
+
+    /// Runs on every core before it listens; an error stops the start.
+    #[must_use]
+    pub fn on_core_startup<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(CoreInfo) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        self.hooks.on_core_startup(hook);
+        self
+    }
+
+    /// Runs on every core after its last connection has ended; the last registered runs first.
+    #[must_use]
+    pub fn on_core_shutdown<F, Fut>(mut self, hook: F) -> Self
+    where
+        F: Fn(CoreInfo) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), BoxError>> + 'static,
+    {
+        self.hooks.on_core_shutdown(hook);
+        self
+    }
+
+    /// A handle that stops the server and tells when it is up; take it before the server runs.
+    pub fn handle(&self) -> ServerHandle {
+        ServerHandle { stop: self.stop.clone(), readiness: self.readiness.clone() }
+    }
+
+    /// Runs on cores of its own and blocks the calling thread until the server has ended.
+    ///
+    /// # Errors
+    /// Whatever keeps it from starting or ends it early, see [`ServerError`]; [`ServerError::InsideExecutor`] when the
+    /// calling thread runs an executor.
+    pub fn run(self) -> Result<Ended, ServerError> {
+        run::on_own_cores(self)
+    }
+
+    /// Runs on the caller's own glommio executor, on its one core, until the server is stopped.
+    ///
+    /// # Errors
+    /// As [`Server::run`]; [`ServerError::OutsideExecutor`] when no executor runs on this thread.
+    pub async fn run_in_executor(self) -> Result<Ended, ServerError> {
+        run::in_executor(self, None).await
+    }
+
+    /// As [`Server::run_in_executor`], as a part of `scope`: cancelling the scope shuts the server down in order.
+    ///
+    /// # Errors
+    /// As [`Server::run_in_executor`].
+    pub async fn run_in_scope(self, scope: &Scope) -> Result<Ended, ServerError> {
+        run::in_executor(self, Some(scope.clone())).await
+    }
+
+    /// The server without sockets: bytes of a request in, bytes of the answer out.
+    ///
+    /// # Errors
+    /// A configuration or registry that cannot be used.
+    pub fn into_app(self) -> Result<App, ServerError> {
+        App::new(self)
+    }
+}

@@ -1,0 +1,275 @@
+//! One client connection: reads requests, has them answered, writes the answers, all in one task of the core that
+//! accepted it.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::budget::Share;
+use super::core::CoreState;
+use super::exchange::{self, Begun};
+use super::flight::{Flight, FlightEnd};
+use super::roster::{Member, Phase};
+use crate::http::{Progress, Reject, RequestReader};
+use crate::limits::Limit;
+use crate::runtime::{Buf, Deadline, Scope, Stream};
+
+/// Answers of pipelined requests are gathered up to this many bytes before they are sent.
+const GATHER_BYTES: usize = 64 << 10;
+/// After a server-side close, this much of what the client still sends is read and thrown away, so that the reset
+/// that unread bytes would cause does not destroy the answer on its way.
+const LINGER_BYTES: usize = 1 << 20;
+const LINGER_TIME: Duration = Duration::from_secs(1);
+
+/// What becomes of the connection after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// It serves on.
+    Keep,
+    /// Everything owed is sent, then it closes in order.
+    Close,
+    /// It is reset at once: the client is gone or does not read.
+    Abort,
+}
+
+/// Why a wait for bytes ended.
+enum Woken {
+    Bytes(Buf),
+    Eof,
+    Expired,
+    PhaseChanged,
+    Failed,
+}
+
+pub(super) struct Connection {
+    pub(super) core: Rc<CoreState>,
+    pub(super) scope: Scope,
+    pub(super) stream: Stream,
+    pub(super) member: Member,
+    pub(super) reader: RequestReader,
+    /// Answers of this turn, sent with one write.
+    pub(super) out: Vec<u8>,
+    /// The JSON body under construction, kept for its capacity.
+    pub(super) body: Vec<u8>,
+    pub(super) deadline: Deadline,
+    pub(super) share: Share,
+    /// Which limit the armed deadline stands for.
+    waiting_for: Option<Limit>,
+}
+
+impl Connection {
+    pub(super) fn new(core: Rc<CoreState>, scope: Scope, stream: Stream) -> Self {
+        let reader = RequestReader::new(&core.shared.limits);
+        let share = Share::new(core.shared.budget.clone());
+        let member = core.roster.enter();
+        Self {
+            core,
+            scope,
+            stream,
+            member,
+            reader,
+            out: Vec::new(),
+            body: Vec::new(),
+            deadline: Deadline::new(),
+            share,
+            waiting_for: None,
+        }
+    }
+
+    /// Serves requests until the connection ends.
+    pub(super) async fn run(mut self) {
+        let next = loop {
+            match self.step().await {
+                Next::Keep => {}
+                end => break end,
+            }
+        };
+        if next == Next::Abort {
+            self.stream.abort();
+        } else {
+            self.close().await;
+        }
+    }
+
+    async fn step(&mut self) -> Next {
+        match self.reader.poll() {
+            Progress::Ready => self.exchange().await,
+            Progress::Reject(reject) => self.refuse(&reject),
+            Progress::NeedHead { started } => {
+                let limit = if started { Limit::HeaderTime } else { Limit::IdleTime };
+                self.more(limit, started).await
+            }
+            Progress::NeedBody { expect_continue } => {
+                if !self.share.cover(self.reader.committed_bytes()) {
+                    return self.refuse(&exchange::overloaded(Limit::BufferedBytes, &self.core.shared.limits));
+                }
+                if expect_continue {
+                    self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                }
+                self.more(Limit::BodyTime, true).await
+            }
+        }
+    }
+
+    /// Sends what is owed, then waits for more of the request.
+    async fn more(&mut self, limit: Limit, started: bool) -> Next {
+        if !self.out.is_empty() && self.flush().await == Next::Abort {
+            return Next::Abort;
+        }
+        if self.closes_now(started) {
+            return Next::Close;
+        }
+        // A phase of a request has one deadline, however many reads it takes.
+        if self.waiting_for != Some(limit) {
+            self.waiting_for = Some(limit);
+            self.deadline.set_after(self.core.shared.limits.duration(limit));
+        }
+        match self.wait_for_bytes().await {
+            Woken::Bytes(bytes) => {
+                if !started {
+                    self.waiting_for = None;
+                }
+                self.core.metrics().received(bytes.len());
+                self.reader.feed(&bytes);
+                Next::Keep
+            }
+            Woken::PhaseChanged => Next::Keep,
+            Woken::Eof | Woken::Failed => Next::Abort,
+            Woken::Expired if !started => {
+                self.core.metrics().hit(Limit::IdleTime);
+                Next::Close
+            }
+            Woken::Expired => self.refuse(&exchange::timed_out(limit, &self.core.shared.limits)),
+        }
+    }
+
+    fn closes_now(&self, started: bool) -> bool {
+        match self.member.phase() {
+            Phase::Serving | Phase::Draining => false,
+            Phase::Closing => !started,
+            Phase::Cancelling => true,
+        }
+    }
+
+    async fn wait_for_bytes(&mut self) -> Woken {
+        let phase = self.member.phase();
+        poll_fn(|cx| {
+            if let Poll::Ready(read) = self.stream.poll_read(cx) {
+                return Poll::Ready(match read {
+                    Ok(bytes) if bytes.is_empty() => Woken::Eof,
+                    Ok(bytes) => Woken::Bytes(bytes),
+                    Err(_) => Woken::Failed,
+                });
+            }
+            self.member.watch(cx);
+            if self.member.phase() != phase {
+                return Poll::Ready(Woken::PhaseChanged);
+            }
+            self.deadline.poll_expired(cx).map(|()| Woken::Expired)
+        })
+        .await
+    }
+
+    async fn exchange(&mut self) -> Next {
+        self.waiting_for = None;
+        self.member.note_request();
+        let begun = exchange::begin(&self.core, &self.reader.request(), &mut self.body, &mut self.out);
+        self.reader.consume();
+        self.share.cover(self.reader.buffered());
+        let keep = match begun {
+            Begun::Done { keep } => keep,
+            Begun::Call { call, mut reply } => {
+                let mut flight = Flight::new(call);
+                let first = poll_fn(|cx| Poll::Ready(flight.poll_call(&self.core, cx, &mut self.body))).await;
+                match first {
+                    Poll::Ready(answer) if !flight.has_events() => {
+                        reply.closing = self.last_answer();
+                        exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out)
+                    }
+                    first => match self.fly(flight, reply, first).await {
+                        FlightEnd::Answered { keep } => keep,
+                        FlightEnd::Gone => return Next::Abort,
+                    },
+                }
+            }
+        };
+        self.after_answer(keep).await
+    }
+
+    async fn after_answer(&mut self, keep: bool) -> Next {
+        if !keep || self.last_answer() {
+            return Next::Close;
+        }
+        if self.out.len() >= GATHER_BYTES { self.flush().await } else { Next::Keep }
+    }
+
+    /// Whether the answer being written is this connection's last: the server drains and has read no further request.
+    pub(super) fn last_answer(&self) -> bool {
+        self.member.phase() != Phase::Serving && self.reader.buffered() == 0
+    }
+
+    fn refuse(&mut self, reject: &Reject) -> Next {
+        exchange::refuse(&self.core, reject, &mut self.out);
+        Next::Close
+    }
+
+    /// Hands the gathered answers to the stream and waits until the kernel has taken them.
+    pub(super) async fn flush(&mut self) -> Next {
+        self.stage();
+        if self.stream.staged() == 0 {
+            return Next::Keep;
+        }
+        let mut armed = false;
+        let sent = poll_fn(|cx| {
+            if let Poll::Ready(sent) = self.stream.poll_flush(cx) {
+                return Poll::Ready(sent.is_ok());
+            }
+            // Only a write that has to wait needs a deadline.
+            if !armed {
+                armed = true;
+                self.waiting_for = None;
+                self.deadline.set_after(self.core.shared.limits.duration(Limit::WriteTime));
+            }
+            self.poll_write_end(cx)
+        })
+        .await;
+        if sent { Next::Keep } else { Next::Abort }
+    }
+
+    fn poll_write_end(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.member.watch(cx);
+        if self.deadline.poll_expired(cx).is_ready() {
+            self.core.metrics().hit(Limit::WriteTime);
+            return Poll::Ready(false);
+        }
+        Poll::Pending
+    }
+
+    /// Moves the gathered bytes into the stream and keeps an empty buffer for the next turn.
+    pub(super) fn stage(&mut self) {
+        if !self.out.is_empty() {
+            self.core.metrics().sent(self.out.len());
+            let out = std::mem::take(&mut self.out);
+            self.out = self.stream.write(out);
+        }
+    }
+
+    /// Sends what is owed, says that nothing follows, and reads off what the client still sends.
+    async fn close(mut self) {
+        if self.flush().await == Next::Abort {
+            return self.stream.abort();
+        }
+        if self.stream.shutdown_write().is_err() {
+            return;
+        }
+        self.deadline.set_after(LINGER_TIME);
+        let mut rest = LINGER_BYTES;
+        while let Woken::Bytes(bytes) = self.wait_for_bytes().await {
+            rest = rest.saturating_sub(bytes.len());
+            if rest == 0 {
+                return self.stream.abort();
+            }
+        }
+    }
+}

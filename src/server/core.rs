@@ -1,0 +1,138 @@
+//! One core of the server: its state, its listeners, and the order in which it lets go of its connections.
+
+use std::cell::RefCell;
+use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures_lite::FutureExt;
+
+use super::connection::Connection;
+use super::exchange::{self, Serves};
+use super::roster::{Phase, Roster};
+use super::shared::{Place, Shared};
+use crate::http::{HttpDate, Reject};
+use crate::limits::Limit;
+use crate::mcp::Answer;
+use crate::observe::CoreMetrics;
+use crate::runtime::{self, Activity, Listener, Scope, Stream};
+
+/// How long an accepting core pauses when the process has no descriptor left.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// At a drain, a core whose connections ask nothing for this long has nobody waiting.
+const QUIET_TIME: Duration = Duration::from_millis(250);
+
+/// The state of one core; it never leaves its thread.
+pub(crate) struct CoreState {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) index: usize,
+    pub(crate) roster: Rc<Roster>,
+    pub(crate) activity: Activity,
+    date: RefCell<(Instant, HttpDate)>,
+}
+
+impl CoreState {
+    pub(crate) fn new(shared: Arc<Shared>, index: usize, activity: Activity) -> Rc<Self> {
+        let date = RefCell::new((Instant::now(), HttpDate::new(unix_s())));
+        Rc::new(Self { shared, index, roster: Roster::new(), activity, date })
+    }
+
+    pub(crate) fn metrics(&self) -> &CoreMetrics {
+        self.shared.metrics.core(self.index)
+    }
+
+    /// The Date header, read from the clock at most each half second.
+    pub(crate) fn date(&self) -> HttpDate {
+        let mut date = self.date.borrow_mut();
+        let now = runtime::coarse_now();
+        if now.saturating_duration_since(date.0) >= Duration::from_millis(500) {
+            date.0 = now;
+            date.1.set(unix_s());
+        }
+        date.1.clone()
+    }
+
+    /// Counts a finished MCP operation.
+    pub(crate) fn record(&self, answer: &Answer, begun_at: Instant) {
+        let label = &answer.label;
+        let error = label.error.map(|error| error as usize);
+        self.metrics().operation(label.method as usize, label.tool.map(|tool| tool as usize), error, begun_at.elapsed());
+        if let Some(limit) = label.error.and_then(|error| error.limit()) {
+            self.metrics().hit(limit);
+        }
+    }
+
+    /// Takes an accepted connection in, or tells it that the server is full.
+    pub(crate) fn admit(self: &Rc<Self>, stream: Stream, serves: Serves, scope: &Scope) {
+        let metrics = self.metrics();
+        metrics.connection_accepted();
+        let Some(place) = self.shared.connections.enter() else {
+            return self.turn_away(stream);
+        };
+        let connection = Connection::new(self.clone(), scope.clone(), stream, serves);
+        let core = self.clone();
+        // A scope that is closing takes no new task; the connection is dropped with it.
+        let _ = scope.spawn("connection", async move {
+            core.guard(connection.run(), place).await;
+            Ok(())
+        });
+    }
+
+    /// Runs one connection; a panic in our own code costs that connection and nobody else.
+    async fn guard(&self, connection: impl Future<Output = ()>, place: Place) {
+        self.metrics().connection_opened();
+        if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
+            self.metrics().panicked();
+            tracing::error!(core = self.index, "a connection ended in a panic");
+        }
+        self.metrics().connection_closed();
+        drop(place);
+    }
+
+    /// Best effort: the answer goes out with the close, without a task of its own.
+    fn turn_away(&self, mut stream: Stream) {
+        let limit = Limit::Connections;
+        let reject = Reject::overloaded(limit, self.shared.limits.value(limit)).closing();
+        let mut out = Vec::new();
+        exchange::refuse(self, &reject, true, &mut out);
+        stream.write(out);
+    }
+}
+
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// Accepts connections until the listener is stopped and nothing waits any more.
+pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) {
+    loop {
+        match listener.accept().await {
+            Ok(stream) => core.admit(stream, serves, &scope),
+            Err(_) if listener.is_stopped() => return,
+            Err(error) => {
+                core.metrics().accept_failed();
+                tracing::warn!(core = core.index, "cannot accept a connection: {error}");
+                runtime::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Lets the connections of a core end: those with requests are answered, quiet ones are closed, and what is left at
+/// `deadline` is cancelled.
+pub(crate) async fn drain(core: &CoreState, deadline: Instant) {
+    core.roster.advance(Phase::Draining);
+    let mut seen = core.roster.activity();
+    let mut quiet_since = Instant::now();
+    while core.roster.awaited() > 0 && Instant::now() < deadline {
+        runtime::sleep(Duration::from_millis(5)).await;
+        if core.roster.activity() != seen {
+            seen = core.roster.activity();
+            quiet_since = Instant::now();
+        } else if quiet_since.elapsed() >= QUIET_TIME {
+            core.roster.advance(Phase::Closing);
+        }
+    }
+    core.roster.advance(Phase::Cancelling);
+}

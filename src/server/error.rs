@@ -1,0 +1,106 @@
+//! Why a server did not start or did not end well.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use crate::config::ConfigError;
+use crate::mcp::RegistryError;
+use crate::runtime::RuntimeError;
+use crate::runtime::topology::TopologyError;
+
+/// An error of the caller's own code, as hooks return it.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Why a server did not start, or ended by itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The configuration cannot be used.
+    Config(ConfigError),
+    /// This machine lacks something; each line says what and how to mend it.
+    Preflight(Vec<String>),
+    /// The cores asked for cannot be had.
+    Topology(TopologyError),
+    /// A tool was registered wrongly.
+    Registry(RegistryError),
+    /// An address cannot be listened on.
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the kernel said.
+        source: std::io::Error,
+    },
+    /// The Host and Origin rules contradict each other.
+    Access(String),
+    /// An `on_startup` hook failed; nothing was served.
+    Startup(BoxError),
+    /// An `on_shutdown` hook failed.
+    Shutdown(BoxError),
+    /// A core ended by itself; the process should end too.
+    Core {
+        /// The index of the core.
+        core: usize,
+        /// What happened there.
+        source: RuntimeError,
+    },
+    /// [`Server::run_in_executor`](super::Server::run_in_executor) was awaited outside a glommio executor.
+    OutsideExecutor,
+    /// [`Server::run`](super::Server::run) was called on an executor, which it would block.
+    InsideExecutor,
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(error) => write!(f, "{error}"),
+            Self::Preflight(lines) => {
+                write!(f, "this machine cannot run ringmesh yet:\n  {}", lines.join("\n  "))
+            }
+            Self::Topology(error) => write!(f, "{error}"),
+            Self::Registry(error) => write!(f, "{error}"),
+            Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::Access(message) => f.write_str(message),
+            Self::Startup(error) => write!(f, "on_startup failed: {error}"),
+            Self::Shutdown(error) => write!(f, "on_shutdown failed: {error}"),
+            Self::Core { core, source } => write!(f, "core {core} ended: {source}"),
+            Self::OutsideExecutor => f.write_str(
+                "run_in_executor must be awaited inside a glommio executor; use run() to start the server on cores of its own",
+            ),
+            Self::InsideExecutor => f.write_str(
+                "run() blocks its thread and cannot be called inside an executor; await run_in_executor() there",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Config(error) => Some(error),
+            Self::Topology(error) => Some(error),
+            Self::Registry(error) => Some(error),
+            Self::Bind { source, .. } => Some(source),
+            Self::Startup(error) | Self::Shutdown(error) => Some(&**error),
+            Self::Core { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl From<ConfigError> for ServerError {
+    fn from(error: ConfigError) -> Self {
+        Self::Config(error)
+    }
+}
+
+impl From<RegistryError> for ServerError {
+    fn from(error: RegistryError) -> Self {
+        Self::Registry(error)
+    }
+}
+
+impl From<TopologyError> for ServerError {
+    fn from(error: TopologyError) -> Self {
+        Self::Topology(error)
+    }
+}

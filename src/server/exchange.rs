@@ -1,0 +1,233 @@
+//! From a parsed request to its answer's bytes, without a socket: the part that connections and the socketless
+//! [`App`](super::App) share.
+
+use std::time::Instant;
+
+use super::core::CoreState;
+use super::probes;
+use crate::http::{
+    self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
+};
+use crate::limits::Limit;
+use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
+
+/// The name of the one principal there is without authentication.
+const ANONYMOUS: &str = "anonymous";
+/// The methods of the MCP endpoint.
+const ALLOW: &str = "POST, GET, DELETE, OPTIONS";
+
+/// What a listener's connections may ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Serves {
+    /// MCP and the probes.
+    Everything,
+    /// MCP; the probes have a listener of their own.
+    Mcp,
+    /// The probes alone.
+    Probes,
+}
+
+/// How far a request came at once.
+pub(crate) enum Begun {
+    /// Its answer is written; `keep` says whether the connection may serve on.
+    Done { keep: bool },
+    /// A handler runs; the caller polls it.
+    Call { call: Box<Call>, reply: Reply },
+}
+
+/// What the answer of a request needs to know of the request, after the request's bytes are gone.
+pub(crate) struct Reply {
+    keep_alive: bool,
+    http_1_0: bool,
+    head_only: bool,
+    origin: Option<Box<str>>,
+    begun_at: Instant,
+    /// Set where the server wants this answer to be the connection's last.
+    pub(crate) closing: bool,
+}
+
+impl Reply {
+    fn new(request: &Request<'_>, cors: CorsGrant<'_>) -> Self {
+        Self {
+            keep_alive: request.keep_alive,
+            http_1_0: request.http_1_0,
+            head_only: request.method == Method::Head,
+            origin: cors.origin.map(Into::into),
+            begun_at: Instant::now(),
+            closing: false,
+        }
+    }
+
+    fn keep(&self) -> bool {
+        self.keep_alive && !self.closing
+    }
+
+    fn head<'a>(&'a self, status: u16, date: &'a HttpDate) -> ResponseHead<'a> {
+        ResponseHead {
+            status,
+            close: !self.keep(),
+            http_1_0: self.http_1_0,
+            head_only: self.head_only,
+            date: Some(date),
+            cors: CorsGrant { origin: self.origin.as_deref() },
+            ..ResponseHead::default()
+        }
+    }
+}
+
+/// Answers one request, or starts its handler. `last` asks that the answer close its connection.
+pub(crate) fn begin(
+    core: &CoreState,
+    request: &Request<'_>,
+    serves: Serves,
+    last: bool,
+    body: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Begun {
+    body.clear();
+    let mut reply = Reply::new(request, CorsGrant::default());
+    reply.closing = last;
+    if serves != Serves::Mcp && probes::answer(core, request, &reply, body, out) {
+        return Begun::Done { keep: reply.keep() };
+    }
+    if serves == Serves::Probes {
+        let reject = Reject::new(404, "not_found", "this address serves /health, /livez, /readyz and /metrics");
+        return done(core, &reply, &reject, out);
+    }
+    match core.shared.access.check(&request.fields) {
+        Ok(cors) => reply.origin = cors.origin.map(Into::into),
+        Err(reject) => return done(core, &reply, &reject, out),
+    }
+    if request.path != core.shared.config.mount_path {
+        let message = format!("nothing is served at this path; MCP is at {}", core.shared.config.mount_path);
+        return done(core, &reply, &Reject::new(404, "not_found", message), out);
+    }
+    route(core, request, reply, body, out)
+}
+
+fn route(
+    core: &CoreState,
+    request: &Request<'_>,
+    reply: Reply,
+    body: &mut Vec<u8>,
+    out: &mut Vec<u8>,
+) -> Begun {
+    let at = At {
+        now: reply.begun_at,
+        core: core.index,
+        principal: ANONYMOUS,
+        traceparent: request.fields.traceparent,
+    };
+    let lookup = Headers(request);
+    let head = mcp_head(request, &lookup);
+    let dispatcher = &core.shared.dispatcher;
+    let outcome = match request.method {
+        Method::Post if core.shared.inflight.is_full() => {
+            let limit = Limit::InflightRequests;
+            return done(core, &reply, &Reject::overloaded(limit, core.shared.limits.value(limit)), out);
+        }
+        Method::Post => dispatcher.post(&head, request.body, &at, body),
+        Method::Get => dispatcher.get(&head, &at, body),
+        Method::Delete => dispatcher.delete(&head, &at, body),
+        Method::Options => return preflight(core, request, &reply, out),
+        _ => return done(core, &reply, &Reject::method_not_allowed(ALLOW), out),
+    };
+    match outcome {
+        Outcome::Answer(answer) => Begun::Done { keep: finish(core, &reply, &answer, body, out) },
+        Outcome::Call(call) => Begun::Call { call: Box::new(call), reply },
+    }
+}
+
+/// The header fields MCP looks at.
+fn mcp_head<'a>(request: &'a Request<'_>, lookup: &'a Headers<'_, '_>) -> RequestHead<'a> {
+    let fields = &request.fields;
+    RequestHead {
+        transport: Transport::Http,
+        content_type: fields.content_type,
+        accept: fields.accept,
+        protocol_version: fields.mcp_protocol_version,
+        method: fields.mcp_method,
+        name: fields.mcp_name,
+        session_id: fields.mcp_session_id,
+        last_event_id: fields.last_event_id,
+        params: lookup,
+    }
+}
+
+/// Any other header, for the few tools that mirror arguments into headers.
+struct Headers<'a, 'b>(&'a Request<'b>);
+
+impl HeaderLookup for Headers<'_, '_> {
+    fn find(&self, name: &str) -> Option<&[u8]> {
+        self.0.fields.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
+
+fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Begun {
+    let date = core.date();
+    http::write_preflight(out, &request.fields, ALLOW, &reply.head(204, &date));
+    core.metrics().responded(204);
+    Begun::Done { keep: reply.keep() }
+}
+
+/// Writes a refusal; the connection serves on unless the refusal says otherwise.
+fn done(core: &CoreState, reply: &Reply, reject: &Reject, out: &mut Vec<u8>) -> Begun {
+    note_reject(core, reject);
+    http::write_reject(out, reject, &reply.head(reject.status, &core.date()));
+    Begun::Done { keep: reply.keep() && !reject.close }
+}
+
+/// Writes a refusal of bytes that never became a request, and of requests the reader refused.
+pub(crate) fn refuse(core: &CoreState, reject: &Reject, last: bool, out: &mut Vec<u8>) {
+    note_reject(core, reject);
+    let date = core.date();
+    let base = ResponseHead { close: last, date: Some(&date), ..ResponseHead::default() };
+    http::write_reject(out, reject, &base);
+}
+
+fn note_reject(core: &CoreState, reject: &Reject) {
+    core.metrics().responded(reject.status);
+    if let Some((limit, _)) = reject.limit {
+        core.metrics().hit(limit);
+    }
+    tracing::debug!(core = core.index, status = reject.status, code = reject.code, "refused: {}", reject.message);
+}
+
+/// Writes a complete answer; true when the connection may serve on.
+pub(crate) fn finish(core: &CoreState, reply: &Reply, answer: &Answer, body: &[u8], out: &mut Vec<u8>) -> bool {
+    let date = core.date();
+    let head = ResponseHead {
+        content_type: answer.has_body.then_some(JSON),
+        session_id: answer.session_id.as_ref().map(|id| id.as_str()),
+        allow: answer.allow,
+        retry_after_s: answer.retry_after_s,
+        ..reply.head(answer.status, &date)
+    };
+    write_response(out, &head, if answer.has_body { body } else { &[] });
+    core.metrics().responded(answer.status);
+    core.record(answer, reply.begun_at);
+    reply.keep()
+}
+
+/// Begins the event stream of a call.
+pub(crate) fn begin_stream(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -> EventStream {
+    core.metrics().responded(200);
+    http::write_sse_head(out, &reply.head(200, &core.date()))
+}
+
+/// Writes the last message of an event stream; true when the connection may serve on.
+pub(crate) fn finish_stream(
+    core: &CoreState,
+    reply: &Reply,
+    stream: EventStream,
+    answer: &Answer,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
+    if answer.has_body {
+        stream.event(out, None, body);
+    }
+    stream.end(out);
+    core.record(answer, reply.begun_at);
+    reply.keep() && !stream.ends_with_connection()
+}
