@@ -1,1 +1,4 @@
-//! Placeholder.
+//! Metrics, probes, logs and the service manager's notifications.
+
+mod logging;
+pub use logging::LogFormat;
