@@ -1,0 +1,226 @@
+//! The table of settings. A new field of [`ServerConfig`] gets a row here and is done everywhere.
+
+use std::sync::LazyLock;
+
+use super::ServerConfig;
+use super::field::Field;
+use super::kind::{Kind, Value};
+use crate::limits::Limit;
+
+/// How another name's value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// As the setting itself.
+    Same,
+    /// A flag that means the opposite.
+    Inverted,
+    /// Seconds, with or without a fraction, for a setting in milliseconds.
+    Seconds,
+    /// Only the IP address of `listen`.
+    Host,
+    /// Only the port of `listen`.
+    Port,
+}
+
+/// A name in the environment that users had before this server, and how it is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias {
+    /// The variable's name.
+    pub name: &'static str,
+    /// What its value means.
+    pub reading: Reading,
+}
+
+/// One setting: a row of the table.
+#[derive(Debug, Clone)]
+pub struct Setting {
+    /// Its key in the file; limits stand in the section `[limits]`.
+    pub key: &'static str,
+    /// The section of the file, empty for the top.
+    pub section: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// Older names in the environment; they yield to `RINGMESH_<KEY>`.
+    pub aliases: &'static [Alias],
+    /// The long flag, without dashes; empty for limits, which are set by `--limit NAME=VALUE`.
+    pub flag: &'static str,
+    /// What it does, in one sentence.
+    pub doc: &'static str,
+    /// Whether its value is kept out of every output.
+    pub secret: bool,
+    pub(super) access: Access,
+}
+
+/// Where a setting's value lies.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Access {
+    Field { get: fn(&ServerConfig) -> Value, put: fn(&mut ServerConfig, Value) },
+    Limit(Limit),
+}
+
+impl Setting {
+    /// Its name in the environment: `RINGMESH_` and the key in capitals.
+    pub fn variable(&self) -> String {
+        format!("RINGMESH_{}", self.key.to_ascii_uppercase())
+    }
+
+    /// Its key with the section before it, as `limits.max_head_bytes`.
+    pub fn path(&self) -> String {
+        if self.section.is_empty() { self.key.to_owned() } else { format!("{}.{}", self.section, self.key) }
+    }
+
+    pub(super) fn get(&self, config: &ServerConfig) -> Value {
+        match self.access {
+            Access::Field { get, .. } => get(config),
+            Access::Limit(limit) => Value::Integer(config.limits.value(limit)),
+        }
+    }
+
+    pub(super) fn put(&self, config: &mut ServerConfig, value: Value) {
+        match self.access {
+            Access::Field { put, .. } => put(config, value),
+            Access::Limit(limit) => {
+                let mut number = 0_u64;
+                number.put(value);
+                config.limits.set(limit, number).expect("invariant: the kind has the limit's range");
+            }
+        }
+    }
+}
+
+/// Every setting: the rows below, then one for each limit.
+pub fn settings() -> &'static [Setting] {
+    static TABLE: LazyLock<Vec<Setting>> = LazyLock::new(|| rows().into_iter().chain(limit_rows()).collect());
+    &TABLE
+}
+
+fn limit_rows() -> impl Iterator<Item = Setting> {
+    Limit::ALL.iter().map(|info| Setting {
+        key: info.name,
+        section: "limits",
+        kind: Kind::Integer { min: info.min, max: info.max, optional: false },
+        aliases: if matches!(info.limit, Limit::ToolTime) { EXEC_TIMEOUT } else { &[] },
+        flag: "",
+        doc: info.doc,
+        secret: false,
+        access: Access::Limit(info.limit),
+    })
+}
+
+const EXEC_TIMEOUT: &[Alias] = &[Alias { name: "MCPPP_EXEC_TIMEOUT_S", reading: Reading::Seconds }];
+
+/// `row!(field: kind, flag, "sentence"; aliases)`: the key is the field's name.
+macro_rules! row {
+    ($field:ident: $kind:expr, $flag:literal, $doc:literal $(; $($alias:literal $reading:ident),+)?) => {
+        Setting {
+            key: stringify!($field),
+            section: "",
+            kind: $kind,
+            aliases: &[$($(Alias { name: $alias, reading: Reading::$reading }),+)?],
+            flag: $flag,
+            doc: $doc,
+            secret: false,
+            access: Access::Field {
+                get: |config| config.$field.value(),
+                put: |config, value| config.$field.put(value),
+            },
+        }
+    };
+}
+
+const fn integer(min: u64, max: u64) -> Kind {
+    Kind::Integer { min, max, optional: false }
+}
+
+const fn optional_integer(min: u64, max: u64) -> Kind {
+    Kind::Integer { min, max, optional: true }
+}
+
+/// The longest time that a setting in milliseconds may name: one day.
+const DAY_MS: u64 = 86_400_000;
+
+#[rustfmt::skip]
+fn rows() -> Vec<Setting> {
+    vec![
+        row!(server_name: Kind::Text { max_chars: 128, optional: false }, "server-name",
+            "The name the server gives itself to clients."; "MCP_SERVER_NAME" Same),
+        row!(instructions: Kind::Text { max_chars: 16_384, optional: true }, "instructions",
+            "What a client's model is told about using this server."),
+        row!(listen: Kind::Addresses, "listen",
+            "Addresses that serve MCP; port 0 lets the kernel choose."; "MCP_HOST" Host, "MCP_PORT" Port),
+        row!(probe_listen: Kind::Address, "probe-listen",
+            "An address of its own for probes and metrics; unset, they share `listen`."),
+        row!(mount_path: Kind::Path, "mount-path",
+            "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
+        row!(cores: Kind::Cores, "cores",
+            "The cores to use; unset means all that affinity and cgroup quota allow."),
+        row!(max_cores: optional_integer(1, 4_096), "max-cores",
+            "At most this many cores."),
+        row!(backlog: integer(1, 65_535), "backlog",
+            "Connections the kernel holds per core before they are accepted; `net.core.somaxconn` caps it."),
+        row!(allowed_hosts: Kind::Hosts, "allowed-host",
+            "`Host` values accepted besides loopback names and bound addresses."; "MCP_ALLOWED_HOSTS" Same),
+        row!(cors_origins: Kind::Origins, "cors-origin",
+            "Origins that browsers may call from."; "MCP_CORS_ORIGINS" Same),
+        row!(allow_tools: Kind::Globs, "allow-tool",
+            "Tools that are offered; empty means all."),
+        row!(deny_tools: Kind::Globs, "deny-tool",
+            "Tools that are not offered; wins over `allow_tools`."),
+        row!(p2p_tools: Kind::Flag, "p2p-tools",
+            "Offers the peer-to-peer tools."; "MCP_DISABLE_P2P" Inverted),
+        row!(taskqueue_tools: Kind::Flag, "taskqueue-tools",
+            "Offers the task queue tools, when `p2p_tools` is on."),
+        row!(workflow_tools: Kind::Flag, "workflow-tools",
+            "Offers the workflow tools, when `p2p_tools` is on."),
+        row!(log_level: Kind::LogLevels, "log-level",
+            "What is logged, for all or by target."),
+        row!(log_format: Kind::Choice(&["text", "json"]), "log-format",
+            "Lines for people, or one JSON object a line."; "MCP_LOG_FORMAT" Same),
+        row!(debug: Kind::Flag, "debug",
+            "Raises a `log_level` that was left at its default to debug."; "MCP_DEBUG" Same),
+        row!(shutdown_delay_ms: integer(0, DAY_MS), "shutdown-delay-ms",
+            "Wait between reporting not ready and closing the listeners."),
+        row!(shutdown_grace_ms: integer(0, DAY_MS), "shutdown-grace-ms",
+            "Time that requests in flight have to finish at shutdown."),
+        row!(stall_threshold_ms: integer(100, DAY_MS), "stall-threshold-ms",
+            "Time without a tick after which a core counts as stalled."),
+        row!(spin_before_park_us: integer(0, 10_000), "spin-before-park-us",
+            "Time a core spins before it parks: lower latency, for a whole core."),
+        row!(run_timeout_ms: optional_integer(1, 365 * DAY_MS), "run-timeout-ms",
+            "Time after which the server stops by itself."),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_unique_in_every_layer() {
+        let mut paths = BTreeSet::new();
+        let mut variables = BTreeSet::new();
+        let mut flags = BTreeSet::new();
+        for setting in settings() {
+            assert!(paths.insert(setting.path()), "{}", setting.key);
+            assert!(variables.insert(setting.variable()), "{}", setting.key);
+            assert!(setting.flag.is_empty() || flags.insert(setting.flag), "{}", setting.key);
+            assert!(
+                setting.aliases.iter().all(|alias| variables.insert(alias.name.to_owned())),
+                "{}",
+                setting.key
+            );
+        }
+    }
+
+    #[test]
+    fn every_default_is_read_back_as_itself() {
+        let mut copy = ServerConfig { server_name: "changed".to_owned(), ..ServerConfig::default() };
+        for setting in settings() {
+            let value = setting.get(&ServerConfig::default());
+            setting.put(&mut copy, value);
+        }
+        assert_eq!(copy, ServerConfig::default());
+    }
+}

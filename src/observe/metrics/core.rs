@@ -1,0 +1,204 @@
+//! One core's block of counters.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use super::histogram::{Histogram, bump};
+use crate::limits::Limit;
+
+/// The plain counters of a block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(usize)]
+pub(super) enum Counter {
+    ConnectionsAccepted,
+    ConnectionsClosed,
+    RequestsStarted,
+    RequestsEnded,
+    BytesReceived,
+    BytesSent,
+    SessionsEvicted,
+    SessionsExpired,
+    Panics,
+    Ticks,
+    BusyNs,
+    /// The only counter that the watchdog's thread writes instead of the core.
+    Stalls,
+}
+
+const COUNTERS: usize = Counter::Stalls as usize + 1;
+
+/// Classes of status codes: 1xx to 5xx.
+pub(super) const STATUS_CLASSES: usize = 5;
+
+/// What one core counts. Only that core's thread may call the methods that count (but see [`CoreMetrics::stalled`]).
+#[derive(Debug)]
+pub struct CoreMetrics {
+    counters: [AtomicU64; COUNTERS],
+    responses: [AtomicU64; STATUS_CLASSES],
+    hits: [AtomicU64; Limit::COUNT],
+    methods: Box<[Histogram]>,
+    tools: Box<[Histogram]>,
+    /// `errors` counters for each method, then for each tool.
+    errors: Box<[AtomicU64]>,
+    error_kinds: usize,
+}
+
+impl CoreMetrics {
+    /// Each count includes the entry for everything else, which is the last.
+    pub(super) fn new(methods: usize, tools: usize, error_kinds: usize) -> Self {
+        let histograms = |count| std::iter::repeat_with(Histogram::new).take(count).collect();
+        Self {
+            counters: [const { AtomicU64::new(0) }; COUNTERS],
+            responses: [const { AtomicU64::new(0) }; STATUS_CLASSES],
+            hits: [const { AtomicU64::new(0) }; Limit::COUNT],
+            methods: histograms(methods),
+            tools: histograms(tools),
+            errors: std::iter::repeat_with(|| AtomicU64::new(0))
+                .take((methods + tools) * error_kinds)
+                .collect(),
+            error_kinds,
+        }
+    }
+
+    fn count(&self, counter: Counter, by: u64) {
+        bump(&self.counters[counter as usize], by);
+    }
+
+    /// A connection was accepted.
+    pub fn connection_accepted(&self) {
+        self.count(Counter::ConnectionsAccepted, 1);
+    }
+
+    /// A connection that was accepted on this core has closed.
+    pub fn connection_closed(&self) {
+        self.count(Counter::ConnectionsClosed, 1);
+    }
+
+    /// A request was read and is being answered.
+    pub fn request_started(&self) {
+        self.count(Counter::RequestsStarted, 1);
+    }
+
+    /// A request that started on this core has its answer, or lost its client.
+    pub fn request_ended(&self) {
+        self.count(Counter::RequestsEnded, 1);
+    }
+
+    /// A response head with this status was written.
+    pub fn response(&self, status: u16) {
+        let class = usize::from(status / 100).clamp(1, STATUS_CLASSES);
+        bump(&self.responses[class - 1], 1);
+    }
+
+    /// Bytes were read from clients.
+    pub fn bytes_received(&self, bytes: usize) {
+        self.count(Counter::BytesReceived, bytes as u64);
+    }
+
+    /// Bytes were written to clients.
+    pub fn bytes_sent(&self, bytes: usize) {
+        self.count(Counter::BytesSent, bytes as u64);
+    }
+
+    /// A limit was hit and something was refused, cut or closed for it.
+    pub fn hit(&self, limit: Limit) {
+        bump(&self.hits[limit as usize], 1);
+    }
+
+    /// Sessions were ended to make room for others.
+    pub fn sessions_evicted(&self, count: usize) {
+        self.count(Counter::SessionsEvicted, count as u64);
+    }
+
+    /// Sessions ended because their time was over.
+    pub fn sessions_expired(&self, count: usize) {
+        self.count(Counter::SessionsExpired, count as u64);
+    }
+
+    /// A panic was caught.
+    pub fn panicked(&self) {
+        self.count(Counter::Panics, 1);
+    }
+
+    /// The core's tick task ran.
+    pub fn tick(&self) {
+        self.count(Counter::Ticks, 1);
+    }
+
+    /// The time this core was busy since it started, in all.
+    pub fn set_busy(&self, total: Duration) {
+        let ns = u64::try_from(total.as_nanos()).unwrap_or(u64::MAX);
+        self.counters[Counter::BusyNs as usize].store(ns, Relaxed);
+    }
+
+    /// The core stalled. Only the watchdog's thread may call this.
+    pub fn stalled(&self) {
+        self.count(Counter::Stalls, 1);
+    }
+
+    /// An MCP operation ended: the indexes of its method, of the tool it called and of the kind of error it ended
+    /// with, and how long it took. An index without a name counts as `_other`.
+    pub fn operation(&self, method: usize, tool: Option<usize>, error: Option<usize>, duration: Duration) {
+        let method = method.min(self.methods.len() - 1);
+        self.methods[method].record(duration);
+        let tool = tool.map(|tool| tool.min(self.tools.len() - 1));
+        if let Some(tool) = tool {
+            self.tools[tool].record(duration);
+        }
+        if let Some(error) = error {
+            bump(self.method_error(method, error), 1);
+            if let Some(tool) = tool {
+                bump(self.tool_error(tool, error), 1);
+            }
+        }
+    }
+
+    fn method_error(&self, method: usize, error: usize) -> &AtomicU64 {
+        &self.errors[method * self.error_kinds + error.min(self.error_kinds - 1)]
+    }
+
+    fn tool_error(&self, tool: usize, error: usize) -> &AtomicU64 {
+        self.method_error(self.methods.len() + tool, error)
+    }
+
+    /// Connections open on this core now.
+    pub fn connections_open(&self) -> u64 {
+        // The later event is read first, so that a reader on another core never sees more closed than accepted.
+        let closed = self.counter(Counter::ConnectionsClosed);
+        self.counter(Counter::ConnectionsAccepted).saturating_sub(closed)
+    }
+
+    /// Requests being answered on this core now.
+    pub fn requests_in_flight(&self) -> u64 {
+        let ended = self.counter(Counter::RequestsEnded);
+        self.counter(Counter::RequestsStarted).saturating_sub(ended)
+    }
+
+    pub(super) fn counter(&self, counter: Counter) -> u64 {
+        self.counters[counter as usize].load(Relaxed)
+    }
+
+    pub(super) fn responses(&self, class: usize) -> u64 {
+        self.responses[class].load(Relaxed)
+    }
+
+    pub(super) fn hits(&self, limit: Limit) -> u64 {
+        self.hits[limit as usize].load(Relaxed)
+    }
+
+    pub(super) fn method(&self, method: usize) -> &Histogram {
+        &self.methods[method]
+    }
+
+    pub(super) fn tool(&self, tool: usize) -> &Histogram {
+        &self.tools[tool]
+    }
+
+    pub(super) fn method_errors(&self, method: usize, error: usize) -> u64 {
+        self.method_error(method, error).load(Relaxed)
+    }
+
+    pub(super) fn tool_errors(&self, tool: usize, error: usize) -> u64 {
+        self.tool_error(tool, error).load(Relaxed)
+    }
+}

@@ -1,0 +1,85 @@
+//! Counters and histograms, one block a core, added up when somebody asks.
+//!
+//! Each block has one writer, its core's thread, so counting is a load and a store on a line that no other core
+//! writes. A second writer would lose counts, never more.
+
+mod core;
+mod exposition;
+mod histogram;
+mod render;
+
+use std::sync::Arc;
+
+use crossbeam_utils::CachePadded;
+
+pub use self::core::CoreMetrics;
+pub use self::render::Snapshot;
+
+/// The media type of what [`Metrics::render`] writes.
+pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// Series of their own for tools; what comes after them in the registry is counted together as `_other`.
+pub const MAX_TOOL_SERIES: usize = 512;
+
+/// The name for whatever has no name of its own.
+const OTHER: &str = "_other";
+
+/// The names of what is counted by index. They are closed lists: nothing a client sends becomes a label.
+#[derive(Debug, Clone, Default)]
+pub struct Names {
+    /// MCP methods, in the order of the index given to [`CoreMetrics::operation`].
+    pub methods: Vec<&'static str>,
+    /// Tools in the order of the registry.
+    pub tools: Vec<String>,
+    /// Kinds of errors.
+    pub errors: Vec<&'static str>,
+}
+
+/// The metrics of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    methods: Vec<&'static str>,
+    tools: Vec<String>,
+    errors: Vec<&'static str>,
+    core_labels: Vec<String>,
+    cores: Box<[CachePadded<CoreMetrics>]>,
+}
+
+impl Metrics {
+    /// Blocks for these cores (by core number, which becomes the `core` label), with series for these names.
+    pub fn new(cores: &[usize], names: Names) -> Arc<Self> {
+        let Names { mut methods, mut tools, mut errors } = names;
+        tools.truncate(MAX_TOOL_SERIES);
+        // An index that is out of range lands on the last entry.
+        methods.push(OTHER);
+        tools.push(OTHER.to_owned());
+        errors.push(OTHER);
+        let block = || CachePadded::new(CoreMetrics::new(methods.len(), tools.len(), errors.len()));
+        let blocks = cores.iter().map(|_| block()).collect();
+        let core_labels = cores.iter().map(usize::to_string).collect();
+        Arc::new(Self { methods, tools, errors, core_labels, cores: blocks })
+    }
+
+    /// The block of the core with this index (its place in the list given to [`Metrics::new`]).
+    ///
+    /// # Panics
+    /// When there is no such core.
+    pub fn core(&self, index: usize) -> &CoreMetrics {
+        &self.cores[index]
+    }
+
+    /// Connections open now, on all cores.
+    pub fn connections_open(&self) -> u64 {
+        self.cores.iter().map(|core| core.connections_open()).sum()
+    }
+
+    /// Requests being answered now, on all cores.
+    pub fn requests_in_flight(&self) -> u64 {
+        self.cores.iter().map(|core| core.requests_in_flight()).sum()
+    }
+
+    /// Writes everything in Prometheus' text format, version 0.0.4, together with the gauges of other rooms.
+    pub fn render(&self, snapshot: &Snapshot) -> String {
+        render::render(self, snapshot)
+    }
+}

@@ -1,0 +1,216 @@
+//! What the metrics are called. Every name here is explained in `docs/observability.md`.
+
+use std::time::Duration;
+
+use super::core::{Counter, STATUS_CLASSES};
+use super::exposition::{Exposition, Type, seconds};
+use super::histogram::{Histogram, Total};
+use super::{CoreMetrics, Metrics};
+use crate::limits::Limit;
+use crate::observe::process::ProcessStats;
+
+/// Gauges of other rooms at the moment of the scrape.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    /// Whether the server takes requests, as `/readyz` says it.
+    pub ready: bool,
+    /// Sessions of clients of the older revisions.
+    pub sessions_open: u64,
+    /// Bytes of bodies and write buffers that the process holds.
+    pub buffered_bytes: u64,
+    /// Calls of blocking tools that have a thread.
+    pub blocking_running: u64,
+    /// Calls of blocking tools that wait for one.
+    pub blocking_waiting: u64,
+    /// Time since each core's last tick, in the order of the cores; empty without a watchdog.
+    pub tick_ages: Vec<Duration>,
+    /// The process as the kernel sees it, from [`ProcessStats::read`].
+    pub process: ProcessStats,
+}
+
+pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
+    let mut out = Exposition::default();
+    server(&mut out, snapshot);
+    connections(&mut out, metrics);
+    limits(&mut out, metrics);
+    operations(&mut out, metrics);
+    sessions(&mut out, metrics, snapshot);
+    cores(&mut out, metrics, snapshot);
+    process(&mut out, &snapshot.process);
+    out.finish()
+}
+
+fn server(out: &mut Exposition, snapshot: &Snapshot) {
+    out.family("ringmesh_build_info", Type::Gauge, "The version that runs; always 1.");
+    out.sample(&[("version", env!("CARGO_PKG_VERSION"))], 1);
+    out.single("ringmesh_ready", Type::Gauge, "1 while the server takes requests.", u8::from(snapshot.ready));
+    let help = "Bytes of bodies and write buffers held now.";
+    out.single("ringmesh_buffered_bytes", Type::Gauge, help, snapshot.buffered_bytes);
+    let help = "Calls of blocking tools that run now.";
+    out.single("ringmesh_blocking_calls_running", Type::Gauge, help, snapshot.blocking_running);
+    let help = "Calls of blocking tools that wait for a thread now.";
+    out.single("ringmesh_blocking_calls_waiting", Type::Gauge, help, snapshot.blocking_waiting);
+}
+
+fn connections(out: &mut Exposition, metrics: &Metrics) {
+    use Counter::*;
+    per_core(out, metrics, "ringmesh_connections_open", Type::Gauge, "Connections open now.", |core| {
+        core.connections_open()
+    });
+    let help = "Connections accepted.";
+    per_core(out, metrics, "ringmesh_connections_accepted_total", Type::Counter, help, |core| {
+        core.counter(ConnectionsAccepted)
+    });
+    let help = "Requests whose head and body were read.";
+    per_core(out, metrics, "ringmesh_http_requests_total", Type::Counter, help, |core| {
+        core.counter(RequestsStarted)
+    });
+    let help = "Requests being answered now.";
+    out.single("ringmesh_http_requests_in_flight", Type::Gauge, help, metrics.requests_in_flight());
+
+    out.family("ringmesh_http_responses_total", Type::Counter, "Responses by the class of their status.");
+    for class in 0..STATUS_CLASSES {
+        let name = ["1xx", "2xx", "3xx", "4xx", "5xx"][class];
+        out.sample(&[("class", name)], sum(metrics, |core| core.responses(class)));
+    }
+    let help = "Bytes read from clients.";
+    let bytes = sum(metrics, |core| core.counter(BytesReceived));
+    out.single("ringmesh_http_received_bytes_total", Type::Counter, help, bytes);
+    let help = "Bytes written to clients.";
+    out.single(
+        "ringmesh_http_sent_bytes_total",
+        Type::Counter,
+        help,
+        sum(metrics, |core| core.counter(BytesSent)),
+    );
+}
+
+fn limits(out: &mut Exposition, metrics: &Metrics) {
+    out.family("ringmesh_limit_hits_total", Type::Counter, "Times a limit refused, cut or closed something.");
+    for info in Limit::ALL {
+        out.sample(&[("limit", info.name)], sum(metrics, |core| core.hits(info.limit)));
+    }
+}
+
+/// Series of methods and tools that were never used are left out, so that the answer stays short.
+fn operations(out: &mut Exposition, metrics: &Metrics) {
+    let help = "Duration of MCP requests and notifications by method.";
+    out.family("mcp_server_operation_duration_seconds", Type::Histogram, help);
+    for (index, method) in metrics.methods.iter().enumerate() {
+        used_histogram(out, ("mcp_method_name", method), metrics, |core| core.method(index));
+    }
+    out.family(
+        "ringmesh_operation_errors_total",
+        Type::Counter,
+        "MCP operations that failed, by method and error.",
+    );
+    for (index, method) in metrics.methods.iter().enumerate() {
+        errors(out, ("mcp_method_name", method), metrics, |core, error| core.method_errors(index, error));
+    }
+    out.family("ringmesh_tool_duration_seconds", Type::Histogram, "Duration of tool calls by tool.");
+    for (index, tool) in metrics.tools.iter().enumerate() {
+        used_histogram(out, ("gen_ai_tool_name", tool), metrics, |core| core.tool(index));
+    }
+    out.family("ringmesh_tool_errors_total", Type::Counter, "Tool calls that failed, by tool and error.");
+    for (index, tool) in metrics.tools.iter().enumerate() {
+        errors(out, ("gen_ai_tool_name", tool), metrics, |core, error| core.tool_errors(index, error));
+    }
+}
+
+fn used_histogram<'m>(
+    out: &mut Exposition,
+    label: (&'static str, &str),
+    metrics: &'m Metrics,
+    histogram: impl Fn(&'m CoreMetrics) -> &'m Histogram,
+) {
+    let mut total = Total::default();
+    metrics.cores.iter().for_each(|core| total.add(histogram(core)));
+    if total.count() > 0 {
+        out.histogram(label, &total);
+    }
+}
+
+fn errors(
+    out: &mut Exposition,
+    label: (&'static str, &str),
+    metrics: &Metrics,
+    count: impl Fn(&CoreMetrics, usize) -> u64,
+) {
+    for (index, error) in metrics.errors.iter().enumerate() {
+        let total = sum(metrics, |core| count(core, index));
+        if total > 0 {
+            out.sample(&[label, ("error_type", error)], total);
+        }
+    }
+}
+
+fn sessions(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
+    let help = "Sessions of clients of the older revisions, now.";
+    out.single("ringmesh_sessions_open", Type::Gauge, help, snapshot.sessions_open);
+    let evicted = sum(metrics, |core| core.counter(Counter::SessionsEvicted));
+    let help = "Sessions ended to make room for others.";
+    out.single("ringmesh_sessions_evicted_total", Type::Counter, help, evicted);
+    let expired = sum(metrics, |core| core.counter(Counter::SessionsExpired));
+    let help = "Sessions ended because their time was over.";
+    out.single("ringmesh_sessions_expired_total", Type::Counter, help, expired);
+}
+
+fn cores(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
+    let panics = sum(metrics, |core| core.counter(Counter::Panics));
+    out.single(
+        "ringmesh_panics_total",
+        Type::Counter,
+        "Panics caught and answered as internal errors.",
+        panics,
+    );
+    per_core(out, metrics, "ringmesh_core_ticks_total", Type::Counter, "Runs of the core's tick.", |core| {
+        core.counter(Counter::Ticks)
+    });
+    let help = "Times the core did not tick for longer than the stall threshold.";
+    per_core(out, metrics, "ringmesh_core_stalls_total", Type::Counter, help, |core| {
+        core.counter(Counter::Stalls)
+    });
+
+    let help = "Time the core spent working.";
+    out.family("ringmesh_core_busy_seconds_total", Type::Counter, help);
+    for (core, label) in metrics.cores.iter().zip(&metrics.core_labels) {
+        out.sample(&[("core", label)], seconds(core.counter(Counter::BusyNs)));
+    }
+    out.family("ringmesh_core_tick_age_seconds", Type::Gauge, "Time since the core's last tick.");
+    for (age, label) in snapshot.tick_ages.iter().zip(&metrics.core_labels) {
+        out.sample(&[("core", label)], age.as_secs_f64());
+    }
+}
+
+fn process(out: &mut Exposition, process: &ProcessStats) {
+    let help = "Processor time used, user and system.";
+    out.single("process_cpu_seconds_total", Type::Counter, help, process.cpu.as_secs_f64());
+    let help = "Resident memory.";
+    out.single("process_resident_memory_bytes", Type::Gauge, help, process.resident_bytes);
+    let help = "Virtual memory.";
+    out.single("process_virtual_memory_bytes", Type::Gauge, help, process.virtual_bytes);
+    out.single("process_open_fds", Type::Gauge, "Open file descriptors.", process.open_fds);
+    let help = "File descriptors that may be open.";
+    out.single("process_max_fds", Type::Gauge, help, process.max_fds);
+    out.single("process_threads", Type::Gauge, "Threads.", process.threads);
+    let help = "Start of the process, in seconds since 1970.";
+    out.single("process_start_time_seconds", Type::Gauge, help, process.started_unix_s);
+}
+
+fn sum(metrics: &Metrics, value: impl Fn(&CoreMetrics) -> u64) -> u64 {
+    metrics.cores.iter().map(|core| value(core)).sum()
+}
+
+fn per_core(
+    out: &mut Exposition,
+    metrics: &Metrics,
+    name: &'static str,
+    kind: Type,
+    help: &str,
+    value: impl Fn(&CoreMetrics) -> u64,
+) {
+    out.family(name, kind, help);
+    for (core, label) in metrics.cores.iter().zip(&metrics.core_labels) {
+        out.sample(&[("core", label)], value(core));
+    }
+}

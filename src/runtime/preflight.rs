@@ -1,0 +1,1 @@
+//! What the machine must offer before the server may start.
