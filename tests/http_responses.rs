@@ -1,4 +1,5 @@
 //! Responses and event streams, byte by byte.
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 use ringmesh::http::{HttpDate, JSON, ResponseHead, write_response, write_sse_head};
 

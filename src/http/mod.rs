@@ -6,12 +6,15 @@
 //! The path of one request: `feed` → `scan` (line ends and the end of the head) → `head` (httparse, the known fields)
 //! → `target`, `framing` → `chunked` where there is such a body → [`Request`].
 
+mod access;
 mod buffers;
 mod chunked;
+mod cors;
 mod date;
 mod fields;
 mod framing;
 mod head;
+mod origin;
 mod reader;
 mod reject;
 mod request;
@@ -20,6 +23,8 @@ mod scan;
 mod sse;
 mod target;
 
+pub use access::{AccessError, AccessOptions, AccessPolicy};
+pub use cors::write_options;
 pub use date::HttpDate;
 pub use fields::Fields;
 pub use reader::{HttpLimits, Progress, RequestReader};

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use super::budget::Share;
 use super::core::CoreState;
-use super::exchange::{self, Begun};
+use super::exchange::{self, Begun, Serves};
 use super::flight::{Flight, FlightEnd};
 use super::roster::{Member, Phase};
-use crate::http::{Progress, Reject, RequestReader};
+use crate::http::{CONTINUE, HttpLimits, Progress, Reject, RequestReader};
 use crate::limits::Limit;
 use crate::runtime::{Buf, Deadline, Scope, Stream};
 
@@ -45,6 +45,7 @@ enum Woken {
 pub(super) struct Connection {
     pub(super) core: Rc<CoreState>,
     pub(super) scope: Scope,
+    serves: Serves,
     pub(super) stream: Stream,
     pub(super) member: Member,
     pub(super) reader: RequestReader,
@@ -59,13 +60,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(core: Rc<CoreState>, scope: Scope, stream: Stream) -> Self {
-        let reader = RequestReader::new(&core.shared.limits);
+    pub(super) fn new(core: Rc<CoreState>, scope: Scope, stream: Stream, serves: Serves) -> Self {
+        let reader = RequestReader::new(HttpLimits::from(&core.shared.limits));
         let share = Share::new(core.shared.budget.clone());
-        let member = core.roster.enter();
+        let member = core.roster.enter(serves != Serves::Probes);
         Self {
             core,
             scope,
+            serves,
             stream,
             member,
             reader,
@@ -95,17 +97,22 @@ impl Connection {
     async fn step(&mut self) -> Next {
         match self.reader.poll() {
             Progress::Ready => self.exchange().await,
-            Progress::Reject(reject) => self.refuse(&reject),
+            Progress::Reject(reject) => {
+                let next = self.refuse(&reject);
+                self.reader.consume();
+                next
+            }
             Progress::NeedHead { started } => {
                 let limit = if started { Limit::HeaderTime } else { Limit::IdleTime };
                 self.more(limit, started).await
             }
             Progress::NeedBody { expect_continue } => {
-                if !self.share.cover(self.reader.committed_bytes()) {
-                    return self.refuse(&exchange::overloaded(Limit::BufferedBytes, &self.core.shared.limits));
+                if !self.share.cover(self.reader.held_bytes()) {
+                    let limit = Limit::BufferedBytes;
+                    return self.refuse(&Reject::overloaded(limit, self.core.shared.limits.value(limit)).closing());
                 }
                 if expect_continue {
-                    self.out.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+                    self.out.extend_from_slice(CONTINUE);
                 }
                 self.more(Limit::BodyTime, true).await
             }
@@ -130,7 +137,7 @@ impl Connection {
                 if !started {
                     self.waiting_for = None;
                 }
-                self.core.metrics().received(bytes.len());
+                self.core.metrics().bytes_received(bytes.len());
                 self.reader.feed(&bytes);
                 Next::Keep
             }
@@ -140,7 +147,7 @@ impl Connection {
                 self.core.metrics().hit(Limit::IdleTime);
                 Next::Close
             }
-            Woken::Expired => self.refuse(&exchange::timed_out(limit, &self.core.shared.limits)),
+            Woken::Expired => self.refuse(&Reject::timed_out(limit, self.core.shared.limits.value(limit))),
         }
     }
 
@@ -174,20 +181,21 @@ impl Connection {
     async fn exchange(&mut self) -> Next {
         self.waiting_for = None;
         self.member.note_request();
-        let begun = exchange::begin(&self.core, &self.reader.request(), &mut self.body, &mut self.out);
+        let last = self.member.phase() != Phase::Serving && self.reader.read_ahead() == 0;
+        let request = self.reader.request();
+        let begun = exchange::begin(&self.core, &request, self.serves, last, &mut self.body, &mut self.out);
         self.reader.consume();
-        self.share.cover(self.reader.buffered());
+        self.share.cover(self.reader.held_bytes());
         let keep = match begun {
             Begun::Done { keep } => keep,
             Begun::Call { call, mut reply } => {
-                let mut flight = Flight::new(call);
-                let first = poll_fn(|cx| Poll::Ready(flight.poll_call(&self.core, cx, &mut self.body))).await;
-                match first {
-                    Poll::Ready(answer) if !flight.has_events() => {
+                let mut flight = Flight::new(call, reply.begun_at);
+                match poll_fn(|cx| Poll::Ready(flight.poll_call(&self.core, cx, &mut self.body))).await {
+                    Poll::Ready(answer) => {
                         reply.closing = self.last_answer();
                         exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out)
                     }
-                    first => match self.fly(flight, reply, first).await {
+                    Poll::Pending => match self.fly(flight, reply).await {
                         FlightEnd::Answered { keep } => keep,
                         FlightEnd::Gone => return Next::Abort,
                     },
@@ -210,8 +218,9 @@ impl Connection {
     }
 
     fn refuse(&mut self, reject: &Reject) -> Next {
-        exchange::refuse(&self.core, reject, &mut self.out);
-        Next::Close
+        let last = self.member.phase() != Phase::Serving;
+        exchange::refuse(&self.core, reject, last, &mut self.out);
+        if reject.close || last { Next::Close } else { Next::Keep }
     }
 
     /// Hands the gathered answers to the stream and waits until the kernel has taken them.
@@ -249,7 +258,7 @@ impl Connection {
     /// Moves the gathered bytes into the stream and keeps an empty buffer for the next turn.
     pub(super) fn stage(&mut self) {
         if !self.out.is_empty() {
-            self.core.metrics().sent(self.out.len());
+            self.core.metrics().bytes_sent(self.out.len());
             let out = std::mem::take(&mut self.out);
             self.out = self.stream.write(out);
         }

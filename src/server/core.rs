@@ -65,11 +65,10 @@ impl CoreState {
 
     /// Takes an accepted connection in, or tells it that the server is full.
     pub(crate) fn admit(self: &Rc<Self>, stream: Stream, serves: Serves, scope: &Scope) {
-        let metrics = self.metrics();
-        metrics.connection_accepted();
         let Some(place) = self.shared.connections.enter() else {
             return self.turn_away(stream);
         };
+        self.metrics().connection_accepted();
         let connection = Connection::new(self.clone(), scope.clone(), stream, serves);
         let core = self.clone();
         // A scope that is closing takes no new task; the connection is dropped with it.
@@ -81,7 +80,6 @@ impl CoreState {
 
     /// Runs one connection; a panic in our own code costs that connection and nobody else.
     async fn guard(&self, connection: impl Future<Output = ()>, place: Place) {
-        self.metrics().connection_opened();
         if AssertUnwindSafe(connection).catch_unwind().await.is_err() {
             self.metrics().panicked();
             tracing::error!(core = self.index, "a connection ended in a panic");
@@ -111,7 +109,6 @@ pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves:
             Ok(stream) => core.admit(stream, serves, &scope),
             Err(_) if listener.is_stopped() => return,
             Err(error) => {
-                core.metrics().accept_failed();
                 tracing::warn!(core = core.index, "cannot accept a connection: {error}");
                 runtime::sleep(ACCEPT_PAUSE).await;
             }

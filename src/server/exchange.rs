@@ -41,7 +41,7 @@ pub(crate) struct Reply {
     http_1_0: bool,
     head_only: bool,
     origin: Option<Box<str>>,
-    begun_at: Instant,
+    pub(crate) begun_at: Instant,
     /// Set where the server wants this answer to be the connection's last.
     pub(crate) closing: bool,
 }
@@ -166,7 +166,7 @@ impl HeaderLookup for Headers<'_, '_> {
 fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Begun {
     let date = core.date();
     http::write_preflight(out, &request.fields, ALLOW, &reply.head(204, &date));
-    core.metrics().responded(204);
+    core.metrics().response(204);
     Begun::Done { keep: reply.keep() }
 }
 
@@ -186,7 +186,7 @@ pub(crate) fn refuse(core: &CoreState, reject: &Reject, last: bool, out: &mut Ve
 }
 
 fn note_reject(core: &CoreState, reject: &Reject) {
-    core.metrics().responded(reject.status);
+    core.metrics().response(reject.status);
     if let Some((limit, _)) = reject.limit {
         core.metrics().hit(limit);
     }
@@ -204,14 +204,14 @@ pub(crate) fn finish(core: &CoreState, reply: &Reply, answer: &Answer, body: &[u
         ..reply.head(answer.status, &date)
     };
     write_response(out, &head, if answer.has_body { body } else { &[] });
-    core.metrics().responded(answer.status);
+    core.metrics().response(answer.status);
     core.record(answer, reply.begun_at);
     reply.keep()
 }
 
 /// Begins the event stream of a call.
 pub(crate) fn begin_stream(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -> EventStream {
-    core.metrics().responded(200);
+    core.metrics().response(200);
     http::write_sse_head(out, &reply.head(200, &core.date()))
 }
 

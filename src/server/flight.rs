@@ -2,16 +2,19 @@
 //! stream armed.
 
 use std::future::poll_fn;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::connection::{Connection, Next};
+use super::connection::Connection;
 use super::core::CoreState;
+use super::error::BoxError;
 use super::exchange::{self, Reply};
 use super::roster::Phase;
-use crate::http;
+use crate::http::EventStream;
 use crate::limits::Limit;
 use crate::mcp::{Answer, Call};
+use crate::runtime::Deadline;
 
 /// How a call left the connection.
 pub(super) enum FlightEnd {
@@ -29,28 +32,24 @@ enum Step {
 
 /// A call and what its connection keeps while it runs.
 pub(super) struct Flight {
-    call: Call,
-    /// The first event, where the call queued one before it was asked.
-    streaming: bool,
+    call: Box<Call>,
+    /// Set from the first event on.
+    events: Option<EventStream>,
     expires_at: Instant,
     keep_alive_at: Instant,
     /// Set while a write waits for the client.
     write_by: Option<Instant>,
-    input_closed: bool,
-    cancelled: bool,
 }
 
 impl Flight {
-    pub(super) fn new(call: Call) -> Self {
-        let far = Instant::now();
+    /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
+    pub(super) fn new(call: Box<Call>, begun_at: Instant) -> Self {
         Self {
             call,
-            streaming: false,
-            expires_at: far,
-            keep_alive_at: far,
+            events: None,
+            expires_at: begun_at,
+            keep_alive_at: begun_at,
             write_by: None,
-            input_closed: false,
-            cancelled: false,
         }
     }
 
@@ -60,10 +59,6 @@ impl Flight {
         self.call.poll(cx, body)
     }
 
-    pub(super) fn has_events(&self) -> bool {
-        self.call.has_events()
-    }
-
     fn arm(&mut self, now: Instant, keep_alive: Duration) {
         self.expires_at = now + self.call.timeout();
         self.keep_alive_at = now + keep_alive;
@@ -71,7 +66,7 @@ impl Flight {
 
     fn next_deadline(&self) -> Instant {
         let mut next = self.expires_at;
-        if self.streaming {
+        if self.events.is_some() {
             next = next.min(self.keep_alive_at);
         }
         self.write_by.map_or(next, |by| next.min(by))
@@ -79,84 +74,72 @@ impl Flight {
 }
 
 impl Connection {
-    /// Runs a call to its end, streaming its events, watching for the client's disconnect and the call's deadline.
-    pub(super) async fn fly(&mut self, mut flight: Flight, mut reply: Reply, first: Poll<Answer>) -> FlightEnd {
+    /// Runs a call that is pending to its end: streams its events, watches for the client's disconnect and the call's
+    /// deadline.
+    pub(super) async fn fly(&mut self, mut flight: Flight, mut reply: Reply) -> FlightEnd {
         let shared = self.core.shared.clone();
-        let _permit = shared.inflight.enter(self.core.metrics());
+        let _permit = shared.inflight.enter();
         // Answers of earlier pipelined requests do not wait for this one.
         self.stage();
-        flight.arm(Instant::now(), shared.limits.duration(Limit::KeepAliveTime));
-        let answer = match first {
-            Poll::Ready(answer) => answer,
-            Poll::Pending => match poll_fn(|cx| self.poll_flight(&mut flight, &mut reply, cx)).await {
-                Step::Answer(answer) => answer,
-                Step::Gone => {
-                    self.abandon(flight);
-                    return FlightEnd::Gone;
-                }
-            },
-        };
-        self.land(flight, reply, &answer).await
+        let now = Instant::now();
+        flight.arm(now, shared.limits.duration(Limit::KeepAliveTime));
+        match poll_fn(|cx| self.poll_flight(&mut flight, &reply, cx)).await {
+            Step::Answer(answer) => {
+                reply.closing = self.last_answer();
+                let keep = match flight.events {
+                    Some(events) => {
+                        exchange::finish_stream(&self.core, &reply, events, &answer, &self.body, &mut self.out)
+                    }
+                    None => exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out),
+                };
+                FlightEnd::Answered { keep }
+            }
+            Step::Gone => {
+                self.abandon(flight);
+                FlightEnd::Gone
+            }
+        }
     }
 
-    /// Writes the final message, as the last event of the stream where one was begun.
-    async fn land(&mut self, mut flight: Flight, mut reply: Reply, answer: &Answer) -> FlightEnd {
-        let message = std::mem::take(&mut self.body);
+    fn poll_flight(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> Poll<Step> {
+        let core = self.core.clone();
         loop {
-            if self.move_events(&mut flight, &mut reply) {
+            self.body.clear();
+            if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut self.body) {
+                return Poll::Ready(Step::Answer(answer));
+            }
+            // The answer is held back until every event is taken, and taking one lets a waiting tool go on.
+            if !self.take_event(flight, reply, cx) {
                 break;
             }
-            if self.flush().await == Next::Abort {
-                return FlightEnd::Gone;
-            }
         }
-        self.body = message;
-        reply.closing = self.last_answer() || flight.input_closed;
-        let keep = if flight.streaming {
-            exchange::finish_stream(&self.core, &reply, answer, &self.body, &mut self.out)
-        } else {
-            exchange::finish(&self.core, &reply, answer, &self.body, &mut self.out)
-        };
-        FlightEnd::Answered { keep: keep && !flight.input_closed }
-    }
-
-    fn poll_flight(&mut self, flight: &mut Flight, reply: &mut Reply, cx: &mut Context<'_>) -> Poll<Step> {
-        let core = self.core.clone();
-        if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut self.body) {
-            return Poll::Ready(Step::Answer(answer));
-        }
-        flight.call.watch_events(cx);
-        self.move_events(flight, reply);
-        if self.poll_send(flight, cx) || self.poll_input(flight, cx) {
+        if self.poll_send(flight, cx) || self.poll_input(cx) {
             return Poll::Ready(Step::Gone);
         }
         self.member.watch(cx);
-        if self.member.phase() == Phase::Cancelling && !flight.cancelled {
-            flight.cancelled = true;
+        if self.member.phase() == Phase::Cancelling {
             return Poll::Ready(Step::Answer(flight.call.cancelled_answer(&mut self.body)));
         }
         self.poll_deadlines(flight, cx)
     }
 
-    /// Moves queued events into the stream while it has room; true when no event is left.
-    fn move_events(&mut self, flight: &mut Flight, reply: &mut Reply) -> bool {
+    /// Moves the events the call has queued into the stream, as far as it has room; true when any was moved.
+    fn take_event(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> bool {
         let room = self.core.shared.limits.max_stream_queue_bytes as usize;
-        while flight.call.has_events() {
-            if self.stream.staged() + self.out.len() > room {
-                return false;
-            }
+        let mut moved = false;
+        while self.stream.staged() < room {
             self.body.clear();
-            if !flight.call.next_event(&mut self.body) {
+            if flight.call.poll_event(cx, &mut self.body).is_pending() {
                 break;
             }
-            if !flight.streaming {
-                flight.streaming = true;
-                exchange::begin_stream(&self.core, reply, &mut self.out);
-            }
-            http::write_sse_event(&mut self.out, reply.sse_framing(), None, &self.body);
+            moved = true;
+            let core = &self.core;
+            let out = &mut self.out;
+            let events = *flight.events.get_or_insert_with(|| exchange::begin_stream(core, reply, out));
+            events.event(&mut self.out, None, &self.body);
             self.stage();
         }
-        true
+        moved
     }
 
     /// Sends what is staged; true when the client is gone or has not read for too long.
@@ -175,19 +158,16 @@ impl Connection {
         false
     }
 
-    /// Reads ahead within bounds; the end of input with a request in flight is a disconnect.
-    fn poll_input(&mut self, flight: &mut Flight, cx: &mut Context<'_>) -> bool {
+    /// Reads ahead within bounds; true at the end of input, which with a request in flight is a disconnect.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
         let room = self.core.shared.limits.max_read_ahead_bytes as usize;
-        while !flight.input_closed && self.reader.buffered() < room {
+        while self.reader.buffered() < room {
             match self.stream.poll_read(cx) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
-                    self.core.metrics().received(bytes.len());
+                    self.core.metrics().bytes_received(bytes.len());
                     self.reader.feed(&bytes);
                 }
-                Poll::Ready(_) => {
-                    flight.input_closed = true;
-                    return true;
-                }
+                Poll::Ready(_) => return true,
                 Poll::Pending => break,
             }
         }
@@ -209,48 +189,64 @@ impl Connection {
                 self.core.metrics().hit(Limit::WriteTime);
                 return Poll::Ready(Step::Gone);
             }
-            if flight.streaming && now >= flight.keep_alive_at {
+            if now >= flight.keep_alive_at {
                 flight.keep_alive_at = now + self.core.shared.limits.duration(Limit::KeepAliveTime);
-                // A stream that is still full needs no sign of life.
-                if self.stream.staged() == 0 {
-                    http::write_sse_comment(&mut self.out, http::SseFraming::Chunked);
-                    self.stage();
-                    if self.poll_send(flight, cx) {
-                        return Poll::Ready(Step::Gone);
-                    }
+                if self.send_sign_of_life(flight, cx) {
+                    return Poll::Ready(Step::Gone);
                 }
             }
         }
     }
 
+    /// A comment on a quiet stream; true when the client is gone. A stream that is still full needs none.
+    fn send_sign_of_life(&mut self, flight: &mut Flight, cx: &mut Context<'_>) -> bool {
+        match flight.events {
+            Some(events) if self.stream.staged() == 0 => {
+                events.comment(&mut self.out, "alive");
+                self.stage();
+                self.poll_send(flight, cx)
+            }
+            _ => false,
+        }
+    }
+
     /// The client is gone: a call of the modern era is cancelled, one of the older eras runs on without it.
     fn abandon(&mut self, mut flight: Flight) {
+        flight.events = None;
         if !flight.call.survives_disconnect() {
+            // The handler may be holding the core's attention no longer: dropping the call ends it.
             flight.call.cancel();
             return;
         }
-        let core = self.core.clone();
-        let expires_at = flight.expires_at;
-        let member = core.roster.enter();
-        let task = async move {
-            let deadline = crate::runtime::Deadline::new();
-            deadline.set(expires_at);
-            let mut body = Vec::new();
-            poll_fn(|cx| {
-                member.watch(cx);
-                let ended = flight.poll_call(&core, cx, &mut body).is_ready()
-                    || deadline.poll_expired(cx).is_ready()
-                    || member.phase() == Phase::Cancelling;
-                // Nobody reads these events; taking them keeps the tool from waiting for room.
-                while flight.call.next_event(&mut body) {
-                    body.clear();
-                }
-                if ended { Poll::Ready(()) } else { Poll::Pending }
-            })
-            .await;
-            Ok(())
-        };
         // A scope that is closing takes no new task; then the call ends with its connection.
-        let _ = self.scope.spawn("call without client", task);
+        let _ = self.scope.spawn("call without a client", run_on(self.core.clone(), flight));
     }
+}
+
+/// Runs a call whose client has gone to its end, or until its time is up or the server stops.
+async fn run_on(core: Rc<CoreState>, mut flight: Flight) -> Result<(), BoxError> {
+    let member = core.roster.enter(true);
+    let _permit = core.shared.inflight.enter();
+    let deadline = Deadline::new();
+    deadline.set(flight.expires_at);
+    let mut body = Vec::new();
+    poll_fn(|cx| {
+        loop {
+            body.clear();
+            if flight.poll_call(&core, cx, &mut body).is_ready() {
+                return Poll::Ready(());
+            }
+            // Nobody reads the events; taking them keeps the tool from waiting for room.
+            if flight.call.poll_event(cx, &mut body).is_pending() {
+                break;
+            }
+        }
+        member.watch(cx);
+        match member.phase() {
+            Phase::Cancelling => Poll::Ready(()),
+            _ => deadline.poll_expired(cx),
+        }
+    })
+    .await;
+    Ok(())
 }
