@@ -59,6 +59,12 @@ impl Flight {
         self.call.poll(cx, body)
     }
 
+    /// Takes the next event the call has queued.
+    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<()> {
+        body.clear();
+        self.call.poll_event(cx, body)
+    }
+
     fn arm(&mut self, now: Instant, keep_alive: Duration) {
         self.expires_at = now + self.call.timeout();
         self.keep_alive_at = now + keep_alive;
@@ -128,8 +134,7 @@ impl Connection {
         let room = self.core.shared.limits.max_stream_queue_bytes as usize;
         let mut moved = false;
         while self.stream.staged() < room {
-            self.body.clear();
-            if flight.call.poll_event(cx, &mut self.body).is_pending() {
+            if flight.poll_event(cx, &mut self.body).is_pending() {
                 break;
             }
             moved = true;
@@ -237,7 +242,7 @@ async fn run_on(core: Rc<CoreState>, mut flight: Flight) -> Result<(), BoxError>
                 return Poll::Ready(());
             }
             // Nobody reads the events; taking them keeps the tool from waiting for room.
-            if flight.call.poll_event(cx, &mut body).is_pending() {
+            if flight.poll_event(cx, &mut body).is_pending() {
                 break;
             }
         }

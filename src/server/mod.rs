@@ -4,6 +4,7 @@
 //! `exchange` (route, MCP) → `flight` (a call that takes time).
 
 mod app;
+mod blocking;
 mod budget;
 mod connection;
 mod core;

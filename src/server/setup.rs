@@ -1,25 +1,24 @@
 //! From a [`Server`] to the state its cores share: everything that can be refused before a core starts.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
+use super::Server;
+use super::blocking::{self, Threads};
 use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
 use super::inflight::InFlight;
 use super::readiness::Readiness;
 use super::shared::{Connections, Shared, StageCell};
-use super::{Server, machine};
 use crate::config::ServerConfig;
-use crate::http::AccessPolicy;
-use crate::limits::{Limit, Limits};
-use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, Registry};
-use crate::observe::Metrics;
-use crate::runtime::blocking::BlockingPool;
-use crate::runtime::{self, StopFlag, Watchdog};
+use crate::http::{AccessOptions, AccessPolicy};
+use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
+use crate::observe::{Metrics, Names};
+use crate::runtime::{self, Watchdog};
 use crate::tools;
 
 /// A server that is ready to start its cores.
@@ -32,34 +31,88 @@ pub(super) struct Prepared {
     pub(super) reserved: Vec<Socket>,
 }
 
-/// Builds what the cores share, for `cores` of them. With `sockets` unset no address is bound.
-pub(super) fn prepare(server: Server, cores: usize, sockets: bool) -> Result<Prepared, ServerError> {
+/// Builds what the cores share. `cores` are their numbers; with `sockets` unset no address is bound.
+pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
     let Server { mut config, registry, builtin_tools, signals, mut hooks, stop, readiness } = server;
     config.validate()?;
-    let (reserved, addresses, probe_address) = if sockets { reserve(&config)? } else { Default::default() };
-    let started_at = Instant::now();
-    let dispatcher = dispatcher(&config, registry, builtin_tools, cores, started_at)?;
-    let metrics = metrics(&dispatcher, cores);
-    let access = access(&config, &addresses)?;
-    hooks.start().map_err(ServerError::Startup)?;
-    config.listen.clone_from(&addresses);
+    let mut reserved = Vec::new();
+    let mut probe_address = None;
+    if sockets {
+        for address in &mut config.listen {
+            *address = reserve(*address, &mut reserved)?;
+        }
+        probe_address = config.probe_listen.map(|address| reserve(address, &mut reserved)).transpose()?;
+    }
+    let access = access_policy(&config)?;
     let limits = config.limits.clone();
+    let started_at = Instant::now();
+    let threads = blocking::threads(&limits);
+    let status = tools::StatusSource::new(started_at, cores.len());
+    let registry = if builtin_tools { tools::with_builtin(registry, status.clone())? } else { registry };
+    let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, &threads))?);
+    status.attach(&dispatcher);
+    let names = Names {
+        methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+        tools: dispatcher.tool_names().map(str::to_owned).collect(),
+        errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
+    };
+    tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
+    hooks.start().map_err(ServerError::Startup)?;
     let shared = Arc::new(Shared {
         access,
         budget: Budget::new(limits.max_buffered_bytes),
         inflight: InFlight::new(limits.max_inflight_requests),
         connections: Connections::new(limits.max_connections),
         stage: StageCell::default(),
-        watchdog: Watchdog::start(config.stall_threshold()),
+        watchdog: sockets.then(|| Watchdog::start(Duration::from_millis(config.stall_threshold_ms))),
+        metrics: Metrics::new(cores, names),
+        addresses: config.listen.clone(),
         dispatcher,
-        metrics,
+        threads,
         stop,
         started_at,
-        addresses,
         probe_address,
         limits,
         config,
     });
-    tracing::info!(tools = shared.dispatcher.tool_names().len(), cores, "set up");
     Ok(Prepared { shared, hooks, readiness, signals, reserved })
+}
+
+/// Binds without listening, so that port 0 becomes one port for every core and a taken address is refused early.
+fn reserve(address: SocketAddr, reserved: &mut Vec<Socket>) -> Result<SocketAddr, ServerError> {
+    let (socket, bound) =
+        runtime::bind_reserved(address).map_err(|source| ServerError::Bind { address, source })?;
+    reserved.push(socket);
+    Ok(bound)
+}
+
+fn access_policy(config: &ServerConfig) -> Result<AccessPolicy, ServerError> {
+    let machine: Vec<IpAddr> = if config.listen.iter().any(|address| address.ip().is_unspecified()) {
+        runtime::topology::machine_addresses()
+    } else {
+        Vec::new()
+    };
+    let options = AccessOptions {
+        bound: &config.listen,
+        machine_addresses: &machine,
+        allowed_hosts: &config.allowed_hosts,
+        cors_origins: &config.cors_origins,
+        authentication: false,
+    };
+    AccessPolicy::new(&options).map_err(|error| ServerError::Access(error.to_string()))
+}
+
+fn mcp_options(config: &ServerConfig, threads: &Arc<Threads>) -> McpOptions {
+    McpOptions {
+        server: ServerInfo { name: config.server_name.clone(), ..ServerInfo::default() },
+        instructions: config.instructions.clone(),
+        limits: config.limits.clone(),
+        allow_tools: config.allow_tools.clone(),
+        deny_tools: config.deny_tools.clone(),
+        p2p_tools: config.p2p_tools,
+        taskqueue_tools: config.p2p_tools && config.taskqueue_tools,
+        workflow_tools: config.p2p_tools && config.workflow_tools,
+        offload: Some(threads.clone()),
+        ..McpOptions::default()
+    }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::blocking::Threads;
 use super::budget::Budget;
 use super::inflight::InFlight;
 use crate::config::ServerConfig;
@@ -36,7 +37,9 @@ pub(crate) struct Shared {
     pub(crate) budget: Arc<Budget>,
     pub(crate) inflight: InFlight,
     pub(crate) stop: StopFlag,
-    pub(crate) watchdog: Watchdog,
+    /// None without sockets.
+    pub(crate) watchdog: Option<Watchdog>,
+    pub(crate) threads: Arc<Threads>,
     pub(crate) started_at: Instant,
     /// The addresses that clients reach, ports resolved.
     pub(crate) addresses: Vec<SocketAddr>,

@@ -1,0 +1,113 @@
+//! The server without sockets: the bytes of a request in, the bytes of its answer out.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::task::Poll;
+
+use super::Server;
+use super::core::CoreState;
+use super::error::ServerError;
+use super::exchange::{self, Begun, Reply, Serves};
+use super::flight::Flight;
+use super::setup;
+use crate::config::ServerConfig;
+use crate::http::{HttpLimits, Progress, Reject, RequestReader};
+use crate::mcp::Registry;
+
+/// A server that another host feeds, or a test.
+///
+/// It does what a connection does, except that it owns no socket and no timer: the host bounds how long a tool may take.
+/// It belongs to one thread; clones share its sessions and metrics.
+#[derive(Clone)]
+pub struct App {
+    core: Rc<CoreState>,
+}
+
+/// An [`App`] with these tools, configured from the environment.
+///
+/// # Errors
+/// A configuration or registry that cannot be used.
+pub fn app_from_env(registry: Registry) -> Result<App, ServerError> {
+    Server::new(ServerConfig::from_env()?).registry(registry).builtin_tools().into_app()
+}
+
+impl App {
+    pub(super) fn new(server: Server) -> Result<Self, ServerError> {
+        let prepared = setup::prepare(server, &[0], false)?;
+        Ok(Self { core: CoreState::new(prepared.shared, 0, Default::default()) })
+    }
+
+    /// Answers the requests in `bytes`, one after the other, as an HTTP/1.1 connection would. A call's events come before
+    /// its answer, as one event stream.
+    pub async fn handle(&self, bytes: &[u8]) -> Vec<u8> {
+        let mut reader = RequestReader::new(HttpLimits::from(&self.core.shared.limits));
+        let (mut out, mut body) = (Vec::new(), Vec::new());
+        reader.feed(bytes);
+        loop {
+            match reader.poll() {
+                Progress::Ready => {
+                    let begun = exchange::begin(
+                        &self.core,
+                        &reader.request(),
+                        Serves::Everything,
+                        false,
+                        &mut body,
+                        &mut out,
+                    );
+                    reader.consume();
+                    let keep = match begun {
+                        Begun::Done { keep } => keep,
+                        Begun::Call { call, reply } => {
+                            let flight = Flight::new(call, reply.begun_at);
+                            self.finish(flight, reply, &mut body, &mut out).await
+                        }
+                    };
+                    if !keep {
+                        return out;
+                    }
+                }
+                Progress::Reject(reject) => {
+                    exchange::refuse(&self.core, &reject, false, &mut out);
+                    reader.consume();
+                    if reject.close {
+                        return out;
+                    }
+                }
+                Progress::NeedHead { started: false } => return out,
+                Progress::NeedHead { .. } | Progress::NeedBody { .. } => {
+                    let reject = Reject::new(400, "incomplete_request", "the request ends before its end").closing();
+                    exchange::refuse(&self.core, &reject, true, &mut out);
+                    return out;
+                }
+            }
+        }
+    }
+
+    async fn finish(&self, mut flight: Flight, reply: Reply, body: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
+        let mut events = None;
+        let answer = poll_fn(|cx| {
+            loop {
+                body.clear();
+                if let Poll::Ready(answer) = flight.poll_call(&self.core, cx, body) {
+                    return Poll::Ready(answer);
+                }
+                if flight.poll_event(cx, body).is_pending() {
+                    return Poll::Pending;
+                }
+                let stream = *events.get_or_insert_with(|| exchange::begin_stream(&self.core, &reply, out));
+                stream.event(out, None, body);
+            }
+        })
+        .await;
+        match events {
+            Some(stream) => exchange::finish_stream(&self.core, &reply, stream, &answer, body, out),
+            None => exchange::finish(&self.core, &reply, &answer, body, out),
+        }
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App").field("name", &self.core.shared.config.server_name).finish_non_exhaustive()
+    }
+}
