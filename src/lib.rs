@@ -1,5 +1,7 @@
 //! ringmesh
 pub mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 pub mod limits;
 pub mod mcp;

@@ -211,10 +211,11 @@ fn explain(error: httparse::Error, head: &[u8], limits: &HttpLimits) -> Reject {
     Reject::new(400, code, message).closing()
 }
 
-/// True when the request line ends in `HTTP/d.d`, so that only the number is wrong.
+/// True when nothing is wrong with the request line but the number of its version.
 fn names_other_version(head: &[u8]) -> bool {
     let line_end = memchr::memchr(b'\r', head).unwrap_or(head.len());
-    let version = head[..line_end].rsplit(|byte| *byte == b' ').next().unwrap_or_default();
-    matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
-        if major.is_ascii_digit() && minor.is_ascii_digit())
+    let mut words = head[..line_end].split(|byte| *byte == b' ');
+    let version = words.nth(2).and_then(|version| version.strip_prefix(b"HTTP/"));
+    words.next().is_none()
+        && matches!(version, Some([major, b'.', minor]) if major.is_ascii_digit() && minor.is_ascii_digit())
 }

@@ -93,6 +93,8 @@ pub struct RequestReader {
     /// The caller has been told whether the client waits for `100 Continue`.
     announced: bool,
     joined_accept: Vec<u8>,
+    /// Bytes looked at or moved, of all requests together.
+    work: u64,
 }
 
 impl RequestReader {
@@ -111,6 +113,7 @@ impl RequestReader {
             body: Cursor::default(),
             announced: false,
             joined_accept: Vec::new(),
+            work: 0,
         }
     }
 
@@ -125,6 +128,7 @@ impl RequestReader {
         let grows = self.buffer.len() + bytes.len() > self.buffer.capacity();
         // Moving is paid for by the requests that were consumed: at least as many bytes.
         if grows && self.start > self.buffer.len() / 2 {
+            self.work += self.buffered() as u64;
             self.buffer.drain(..self.start);
             self.start = 0;
         }
@@ -147,6 +151,12 @@ impl RequestReader {
     /// Bytes of memory held, for a budget of the process.
     pub fn held_bytes(&self) -> usize {
         self.buffer.capacity() + self.joined_accept.capacity()
+    }
+
+    /// Bytes looked at or moved so far: at most a small multiple of the bytes fed, however they were cut.
+    #[doc(hidden)]
+    pub fn work(&self) -> u64 {
+        self.work
     }
 
     /// Goes as far as the bytes allow.
@@ -228,8 +238,12 @@ impl RequestReader {
         }
         let end = self.buffer.len().min(self.start + self.limits.head_bytes);
         let window = &self.buffer[self.start..end];
-        match self.scan.advance(window) {
+        let seen = self.scan.seen();
+        let found = self.scan.advance(window);
+        self.work += 1 + (self.scan.seen() - seen) as u64;
+        match found {
             Found::End(head_bytes) => {
+                self.work += head_bytes as u64;
                 self.head_bytes = head_bytes;
                 self.head = head::parse(&window[..head_bytes], &self.limits)?;
                 self.begin_body()?;
@@ -271,8 +285,10 @@ impl RequestReader {
                 complete
             }
             Framing::Chunked => {
+                let seen = self.body.read;
                 let complete =
                     self.decoder.decode(&mut self.buffer[body_start..], &mut self.body, &self.limits)?;
+                self.work += (self.body.read - seen) as u64;
                 if !complete {
                     // All raw bytes are read; only the data is worth keeping.
                     self.buffer.truncate(body_start + self.body.write);

@@ -59,6 +59,11 @@ impl Scan {
         Found::More
     }
 
+    /// Bytes that will not be looked at again.
+    pub(super) fn seen(&self) -> usize {
+        self.at
+    }
+
     /// True once the request line is complete.
     pub(super) fn past_request_line(&self) -> bool {
         self.line_start > 0

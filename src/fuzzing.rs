@@ -1,0 +1,166 @@
+//! What the fuzz targets and the smoke test run: each function takes any bytes and panics when an invariant is broken.
+//!
+//! Not part of the public interface.
+
+use crate::http::{HttpLimits, Progress, Reject, RequestReader};
+
+/// Small limits, so that short inputs go over them.
+const LIMITS: HttpLimits = HttpLimits { head_bytes: 1024, headers: 16, body_bytes: 2048 };
+/// Bytes that a reader may look at or move for each byte fed.
+const MAX_WORK_PER_BYTE: u64 = 4;
+
+/// A small seeded generator, so that every run sees the same inputs.
+#[derive(Debug, Clone)]
+pub struct Rng(u64);
+
+impl Rng {
+    /// A generator for one seed.
+    pub fn new(seed: u64) -> Rng {
+        Rng(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    /// The next number below `bound`, which is not 0.
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % bound
+    }
+}
+
+/// What a reader made of some bytes: the same for every way of cutting them.
+#[derive(Debug, PartialEq, Eq)]
+struct Transcript {
+    requests: Vec<String>,
+    bodies: Vec<Vec<u8>>,
+    /// The refusal that ended the connection, or nothing while it lives.
+    end: Option<Reject>,
+    /// Bytes left over, when it lives.
+    left: usize,
+}
+
+/// Feeds `bytes` in pieces of the sizes that `next_cut` gives, polls after each, and keeps the invariants.
+fn read(bytes: &[u8], mut next_cut: impl FnMut() -> usize) -> Transcript {
+    let mut reader = RequestReader::new(LIMITS);
+    let mut transcript = Transcript { requests: Vec::new(), bodies: Vec::new(), end: None, left: 0 };
+    let (mut fed, mut polls) = (0, 0);
+    while fed < bytes.len() && transcript.end.is_none() {
+        let piece = next_cut().clamp(1, bytes.len() - fed);
+        reader.feed(&bytes[fed..fed + piece]);
+        fed += piece;
+        polls += drain(&mut reader, &mut transcript);
+        assert!(reader.buffered() <= fed, "more bytes are held than were fed");
+        let most = MAX_WORK_PER_BYTE * (fed as u64 + polls);
+        assert!(reader.work() <= most, "{} bytes looked at for {fed} fed in {polls} polls", reader.work());
+    }
+    transcript.left = reader.buffered();
+    if reader.buffered() == 0 {
+        assert_eq!(reader.held_bytes(), 0, "an empty reader holds a buffer");
+    }
+    transcript
+}
+
+/// Takes every request that is complete; returns how often it polled.
+fn drain(reader: &mut RequestReader, transcript: &mut Transcript) -> u64 {
+    for polls in 1.. {
+        match reader.poll() {
+            Progress::Ready => {
+                let request = reader.request();
+                let fields = request.fields;
+                assert!(request.path.starts_with('/') || request.path == "*", "{:?}", request.path);
+                assert!(request.http_1_0 || fields.host.is_some(), "HTTP/1.1 without a Host");
+                assert!(fields.iter().count() <= LIMITS.headers && request.body.len() <= LIMITS.body_bytes);
+                let all: Vec<_> = fields.iter().map(|(name, value)| (name, value.to_vec())).collect();
+                let (method, target, alive) = (request.method, request.target, request.keep_alive);
+                transcript.requests.push(format!("{method:?} {target} {alive} {:?} {all:?}", fields.accept));
+                transcript.bodies.push(request.body.to_vec());
+            }
+            Progress::Reject(reject) => {
+                assert!((400..=599).contains(&reject.status) && !reject.code.is_empty());
+                if reject.close {
+                    transcript.end = Some(reject);
+                    return polls;
+                }
+                transcript.requests.push(format!("refused {}", reject.code));
+            }
+            Progress::NeedHead { .. } | Progress::NeedBody { .. } => return polls,
+        }
+        let before = reader.buffered();
+        reader.consume();
+        assert!(reader.buffered() < before, "a request of no bytes");
+    }
+    0
+}
+
+/// Any bytes as the input of one connection: no panic, linear work, and one result however they are cut.
+pub fn request_head(data: &[u8]) {
+    let whole = read(data, || usize::MAX);
+    assert_eq!(read(data, || 1), whole, "byte by byte");
+    let mut rng = Rng::new(data.len() as u64 + data.iter().map(|byte| u64::from(*byte)).sum::<u64>());
+    assert_eq!(read(data, || 1 + rng.below(40)), whole, "at random cuts");
+}
+
+/// Any bytes as a chunked body: as [`request_head`], and what is accepted is what a plain reading of the grammar accepts.
+pub fn chunked_body(data: &[u8]) {
+    let mut bytes = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    bytes.extend_from_slice(data);
+    request_head(&bytes);
+    let transcript = read(&bytes, || usize::MAX);
+    let body = transcript.bodies.first();
+    if let Some((expected, _)) = decode_chunks(data)
+        && expected.len() <= LIMITS.body_bytes
+    {
+        let refused = transcript
+            .end
+            .is_some_and(|reject| reject.status == 431 || reject.message.contains("extensions"));
+        assert!(refused || body == Some(&expected), "a valid body is read otherwise");
+    } else {
+        assert_eq!(body, None, "an invalid or endless body is accepted");
+    }
+}
+
+/// The grammar of RFC 9112, 7.1, read line by line, without limits. Returns the data and the bytes it took.
+fn decode_chunks(data: &[u8]) -> Option<(Vec<u8>, usize)> {
+    let (mut at, mut body) = (0, Vec::new());
+    let line = |at: &mut usize| {
+        let length = data[*at..].windows(2).position(|pair| pair == b"\r\n")?;
+        let text = &data[*at..*at + length];
+        *at += length + 2;
+        let clean = text.iter().all(|byte| matches!(byte, b'\t' | b' '..=0x7e | 0x80..));
+        clean.then_some(text)
+    };
+    loop {
+        let size_line = line(&mut at)?;
+        let digits = size_line.split(|byte| *byte == b';').next()?;
+        if digits.is_empty() || digits.len() > 16 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            return None;
+        }
+        let size = usize::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        if size == 0 {
+            break;
+        }
+        let end = at.checked_add(size).filter(|end| *end <= data.len())?;
+        body.extend_from_slice(&data[at..end]);
+        at = end;
+        if !line(&mut at)?.is_empty() {
+            return None;
+        }
+    }
+    loop {
+        match line(&mut at)? {
+            [] => return Some((body, at)),
+            trailer => {
+                let name = &trailer[..trailer.iter().position(|byte| *byte == b':')?];
+                let is_token = |byte: &u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte);
+                if name.is_empty() || !name.iter().all(is_token) {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Any bytes as a JSON-RPC message: no panic.
+pub fn json_rpc_envelope(data: &[u8]) {
+    let _any_answer_is_fine = serde_json::from_slice::<serde_json::Value>(data);
+}

@@ -1,0 +1,86 @@
+//! The fuzz targets for a moment: seeded mutations of a small corpus, the same in every run.
+
+use ringmesh::fuzzing::{self, Rng};
+
+const HEADS: &[&[u8]] = &[
+    b"POST /mcp HTTP/1.1\r\nHost: localhost:8000\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /x?y HTTP/1.0\r\n\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    b"OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nOrigin: http://localhost\r\nAccept: a/b\r\nAccept: c/d\r\n\r\n",
+    b"GET http://a/b HTTP/1.1\r\nHost: a:80\r\nMcp-Name: x\r\nMcp-Name: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
+];
+const CHUNKS: &[&[u8]] = &[
+    b"5\r\nhello\r\n0\r\n\r\n",
+    b"1;a=b\r\nx\r\n00a;\"q\"\r\n0123456789\r\n0\r\nDigest: z\r\nX-Y: \r\n\r\nGET / HTTP/1.1\r\n",
+    b"7ff\r\n",
+    b"0\r\n\r\n",
+];
+const ENVELOPES: &[&[u8]] = &[
+    br#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"message":"hi"}}}"#,
+    br#"[{"jsonrpc":"2.0","method":"notifications/initialized"}]"#,
+    br#"{"jsonrpc":"2.0","id":"a","result":{"_meta":{"x":[[[[[]]]]]}}}"#,
+];
+/// Pieces that mean something to the parsers.
+const TOKENS: &[&[u8]] = &[
+    b"\r\n",
+    b"\r\n\r\n",
+    b"\n",
+    b"\r",
+    b" ",
+    b":",
+    b"\0",
+    b"0\r\n",
+    b"fff",
+    b"Host: a\r\n",
+    b"Content-Length: 3\r\n",
+    b"Transfer-Encoding: chunked\r\n",
+    b"HTTP/1.0",
+    b"{",
+    b"]",
+    b"\"",
+    b"\xff",
+    b"\\u0000",
+    b"1e999",
+    b";",
+];
+
+/// One input: a few edits of a corpus entry, or two of them joined.
+fn mutate(corpus: &[&[u8]], rng: &mut Rng) -> Vec<u8> {
+    let mut bytes = corpus[rng.below(corpus.len())].to_vec();
+    if rng.below(4) == 0 {
+        bytes.extend_from_slice(corpus[rng.below(corpus.len())]);
+    }
+    for _ in 0..rng.below(5) {
+        let at = rng.below(bytes.len() + 1);
+        match rng.below(5) {
+            0 => bytes.truncate(at.max(1)),
+            1 if at < bytes.len() => bytes[at] = rng.below(256) as u8,
+            2 if at < bytes.len() => drop(bytes.remove(at)),
+            3 => drop(bytes.splice(at..at, vec![b'a' + rng.below(26) as u8; rng.below(1200)])),
+            _ => drop(bytes.splice(at..at, TOKENS[rng.below(TOKENS.len())].iter().copied())),
+        }
+    }
+    bytes
+}
+
+fn run(corpus: &[&[u8]], iterations: u64, target: fn(&[u8])) {
+    corpus.iter().for_each(|entry| target(entry));
+    for seed in 0..iterations {
+        target(&mutate(corpus, &mut Rng::new(seed)));
+    }
+}
+
+#[test]
+fn request_heads() {
+    run(HEADS, 4_000, fuzzing::request_head);
+}
+
+#[test]
+fn chunked_bodies() {
+    run(CHUNKS, 4_000, fuzzing::chunked_body);
+}
+
+#[test]
+fn json_rpc_envelopes() {
+    run(ENVELOPES, 10_000, fuzzing::json_rpc_envelope);
+}
