@@ -1,4 +1,5 @@
 //! ringmesh
+pub mod cli;
 pub mod config;
 pub mod http;
 pub mod limits;
