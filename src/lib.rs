@@ -1,4 +1,5 @@
 //! ringmesh
+pub mod cli;
 pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;

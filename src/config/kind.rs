@@ -136,7 +136,7 @@ impl Kind {
             Kind::Integer { min, max, optional } => read_integer(raw, min, max, optional),
             Kind::Flag => read_flag(raw).map(Value::Flag),
             Kind::Addresses => {
-                let addresses = each(raw, |item| read_address(item))?;
+                let addresses = each(raw, read_address)?;
                 if addresses.is_empty() { Err(String::new()) } else { Ok(Value::Addresses(addresses)) }
             }
             Kind::Address if is_word(raw, "none") => Ok(Value::Unset),

@@ -1,9 +1,14 @@
-//! Metrics, probes, logs and the service manager's notifications.
+//! What the server tells about itself: metrics, probes, logs, and notifications to the service manager.
 
 mod logging;
 pub mod metrics;
+mod probes;
 mod process;
+pub mod systemd;
+mod trace;
 
-pub use logging::LogFormat;
+pub use logging::{LogError, LogFormat, init_tracing};
 pub use metrics::{CoreMetrics, Metrics};
+pub use probes::{CoreState, Phase, ProbeAnswer, ServerState};
 pub use process::ProcessStats;
+pub use trace::{RequestId, RequestIds, TraceContext};

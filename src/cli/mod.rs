@@ -1,0 +1,181 @@
+//! The command line: `ringmesh serve` and `ringmesh check`.
+//!
+//! Parsing ends in a [`Command`]; [`configure`] and [`preflight`] take `serve` as far as a configuration and a set of
+//! cores, and [`run_check`] is the whole of `check`. Whatever a person should read is printed here and nowhere else.
+
+mod check;
+mod flags;
+
+use std::ffi::OsString;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{Loaded, ServerConfig};
+use crate::observe;
+use crate::runtime::preflight::Plan;
+use crate::runtime::topology::CoreSet;
+
+pub use check::{Check, run_check};
+pub use flags::SettingFlags;
+
+/// The codes with which the command ends.
+pub mod exit {
+    /// Everything went well, a stop by the first signal included.
+    pub const OK: u8 = 0;
+    /// The server failed while it ran.
+    pub const FAILURE: u8 = 1;
+    /// The command line or the configuration is wrong.
+    pub const USAGE: u8 = 2;
+    /// The machine lacks something that the server needs; see `ringmesh check`.
+    pub const PREFLIGHT: u8 = 3;
+    /// A second signal ended the process at once.
+    pub const SECOND_SIGNAL: u8 = 130;
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0    it ended well, also when a signal asked for it
+  1    it failed while it ran
+  2    the command line or the configuration is wrong
+  3    the machine lacks something that is needed (see `ringmesh check`)
+  130  a second signal ended it at once";
+
+const SERVE_EXAMPLES: &str = "\
+Examples:
+  ringmesh serve
+  ringmesh serve --listen 0.0.0.0:8000 --allowed-host mcp.example.com --cores 0-3
+  ringmesh serve --config /etc/ringmesh/ringmesh.toml --limit max_body_bytes=1048576
+  ringmesh serve --config ringmesh.toml --print-config
+
+Each flag wins over its variable in the environment (RINGMESH_LISTEN and so on), which wins over the file.
+Limits and their names: docs/configuration.md, or --print-config.";
+
+/// A thread-per-core server for the Model Context Protocol.
+#[derive(Debug, Parser)]
+#[command(name = "ringmesh", version, about, after_help = AFTER_HELP, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What the command was asked to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the server until SIGTERM or SIGINT.
+    #[command(after_help = SERVE_EXAMPLES)]
+    Serve(Serve),
+    /// Check whether this machine can run the server, and say what to mend.
+    Check(Check),
+}
+
+/// The arguments of `serve`.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    /// The settings that were given.
+    #[command(flatten)]
+    pub settings: SettingFlags,
+    /// Print every value in force with its origin, secrets masked, and end.
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+/// Reads the process's command line. Help, version and usage errors are printed, and end with their exit code.
+///
+/// # Errors
+/// The code to end with, when there is nothing left to do.
+pub fn parse() -> Result<Command, ExitCode> {
+    parse_from(std::env::args_os())
+}
+
+/// Reads a command line; the first argument is the program's name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_from<A: Into<OsString> + Clone>(
+    arguments: impl IntoIterator<Item = A>,
+) -> Result<Command, ExitCode> {
+    Cli::try_parse_from(arguments).map(|cli| cli.command).map_err(|message| {
+        // A reader that went away is no reason for another error.
+        let _ = message.print();
+        ExitCode::from(if message.use_stderr() { exit::USAGE } else { exit::OK })
+    })
+}
+
+/// Takes `serve` as far as its configuration: loads it, prints it if that was asked for, and sets up the log.
+///
+/// # Errors
+/// The code to end with; what is wrong has been printed.
+pub fn configure(serve: &Serve) -> Result<Loaded, ExitCode> {
+    let loaded = serve.settings.load().map_err(|error| refuse(exit::USAGE, &error))?;
+    if serve.print_config {
+        print(&loaded.print_config());
+        return Err(ExitCode::from(exit::OK));
+    }
+    let log = observe::init_tracing(loaded.config.log_filter(), loaded.config.log_format);
+    // A log that is there already is the embedding program's; it serves as well.
+    if let Err(error @ observe::LogError::BadFilter(_)) = log {
+        return Err(refuse(exit::USAGE, &error));
+    }
+    loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
+    Ok(loaded)
+}
+
+/// Checks the machine for this configuration and chooses the cores. Warnings go to the log.
+///
+/// # Errors
+/// The code to end with; each failed check has been printed with its mend.
+pub fn preflight(config: &ServerConfig) -> Result<CoreSet, ExitCode> {
+    let report = crate::runtime::preflight::examine(&plan(config));
+    report.warnings().for_each(|check| tracing::warn!("{check}"));
+    report.require().map_err(|error| refuse(exit::PREFLIGHT, &error))
+}
+
+/// What the configuration asks of the machine.
+pub fn plan(config: &ServerConfig) -> Plan {
+    Plan {
+        cores: config.cores.clone(),
+        max_cores: config.max_cores,
+        max_connections: config.limits.max_connections,
+    }
+}
+
+/// Prints why the command ends, and gives the code to end with.
+pub fn refuse(code: u8, reason: &dyn std::fmt::Display) -> ExitCode {
+    // A closed standard error leaves only the code to tell what happened.
+    let _ = writeln!(io::stderr(), "ringmesh: {reason}");
+    ExitCode::from(code)
+}
+
+/// Writes to standard output; a reader that closed it early has what it wanted.
+fn print(text: &str) {
+    let _ = io::stdout().write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_explains_itself() {
+        Cli::command().debug_assert();
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        for text in ["--listen <IP:PORT>", "--cores", "--limit <NAME=VALUE>", "--print-config", "Examples:"] {
+            assert!(help.contains(text), "{text} is missing in\n{help}");
+        }
+        assert!(Cli::command().render_long_help().to_string().contains("130  a second signal"));
+    }
+
+    #[test]
+    fn a_command_line_becomes_a_command() {
+        let serve =
+            parse_from(["ringmesh", "serve", "--listen", "[::1]:0", "--debug", "--print-config"]).unwrap();
+        assert!(matches!(serve, Command::Serve(Serve { print_config: true, .. })));
+        assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
+    }
+}
