@@ -1,0 +1,127 @@
+//! Ticks, deadlines, stalls and the reactor's parking hang.
+
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+mod runtime_support;
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_lite::future;
+use ringmesh::runtime::{Deadline, Watchdog, WatchdogSettings, coarse_now, sleep};
+use runtime_support::on_executor;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn watchdog() -> Watchdog {
+    Watchdog::start(WatchdogSettings::default()).unwrap()
+}
+
+#[test]
+fn the_tick_moves_the_coarse_clock_and_counts() {
+    on_executor(|| async {
+        let watchdog = watchdog();
+        let tick = watchdog.register(3);
+        sleep(300 * MS).await;
+        let lag = coarse_now().elapsed();
+        assert!(lag < 150 * MS, "{lag:?}");
+        let report = watchdog.report();
+        assert_eq!(report.len(), 1);
+        assert_eq!(report[0].core, 3);
+        assert!((5..=40).contains(&report[0].ticks), "{report:?}");
+        assert!(!report[0].stalled && report[0].stalls == 0 && report[0].activity.is_none(), "{report:?}");
+        assert!(report[0].busy > Duration::ZERO && report[0].busy < 250 * MS, "{report:?}");
+        tick.stop().await;
+        assert!(watchdog.report().is_empty());
+        assert!(coarse_now().elapsed() < MS * 10, "without a tick the clock is the system's");
+    });
+}
+
+#[test]
+fn deadlines_expire_by_the_tick_and_can_be_moved() {
+    on_executor(|| async {
+        let watchdog = watchdog();
+        let _tick = watchdog.register(0);
+        let start = Instant::now();
+        let (short, long, moved, cleared) =
+            (Deadline::new(), Deadline::new(), Deadline::new(), Deadline::new());
+        short.set(start + 60 * MS);
+        long.set(start + 100 * MS);
+        moved.set(start + 50 * MS);
+        moved.set(start + 150 * MS);
+        cleared.set(start + 50 * MS);
+        cleared.clear();
+        short.expired().await;
+        let elapsed = start.elapsed();
+        assert!(elapsed >= 60 * MS && elapsed < 250 * MS, "{elapsed:?}");
+        assert!(!moved.is_expired());
+        long.expired().await;
+        moved.expired().await;
+        assert!(start.elapsed() >= 150 * MS);
+        assert!(!cleared.is_expired());
+        moved.set_after(10_000 * MS);
+        assert!(!moved.is_expired());
+        let never = future::or(async { cleared.expired().await }, sleep(100 * MS));
+        never.await;
+        assert!(!cleared.is_expired());
+    });
+}
+
+#[test]
+fn a_deadline_set_in_the_past_is_expired_at_once() {
+    on_executor(|| async {
+        let deadline = Deadline::new();
+        assert!(!deadline.is_expired());
+        deadline.set(Instant::now());
+        deadline.expired().await;
+    });
+}
+
+#[test]
+fn a_blocked_core_is_reported_with_what_it_does_and_then_goes_on() {
+    let settings =
+        WatchdogSettings { stall_after: 150 * MS, activities: vec!["echo".to_owned(), "spin".to_owned()] };
+    let watchdog = Watchdog::start(settings).unwrap();
+    let watched = watchdog.clone();
+    let observer = thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            if let Some(health) = watched.report().into_iter().find(|health| health.stalls > 0) {
+                return Some(health);
+            }
+            thread::sleep(5 * MS);
+        }
+        None
+    });
+    let after = on_executor(move || async move {
+        let tick = watchdog.register(1);
+        sleep(50 * MS).await;
+        let activity = tick.activity();
+        {
+            let _outer = activity.enter(0);
+            let _inner = activity.enter(1);
+            thread::sleep(600 * MS);
+        }
+        assert!(!activity.is_set());
+        sleep(100 * MS).await;
+        watchdog.report().remove(0)
+    });
+    let seen = observer.join().unwrap().expect("the stall was never reported");
+    assert_eq!((seen.core, seen.stalled, seen.activity.as_deref()), (1, true, Some("spin")));
+    assert!(seen.last_tick_age >= 150 * MS);
+    assert_eq!((after.stalled, after.stalls), (false, 1), "one stall is counted once");
+}
+
+#[test]
+fn the_watchdog_outlives_its_cores_and_its_thread_ends_with_the_last_handle() {
+    let watchdog = watchdog();
+    for core in 0..3 {
+        let handle = watchdog.clone();
+        on_executor(move || async move {
+            let _tick = handle.register(core);
+            sleep(60 * MS).await;
+        });
+        assert!(watchdog.report().is_empty());
+    }
+    drop(watchdog);
+}
