@@ -1,4 +1,43 @@
-//! ringmesh
+//! ringmesh: a thread-per-core server for the Model Context Protocol on an io_uring reactor.
+//!
+//! The core that accepts a connection parses its requests, runs its tools and writes its answers; no request crosses a
+//! thread. A tool is a typed async function in a [`Registry`]; a [`Server`] offers it:
+//!
+//! ```no_run
+//! use ringmesh::{Context, Registry, Server, ServerConfig, ToolError};
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! struct Greet { name: String }
+//!
+//! async fn greet(args: Greet, _ctx: Context) -> Result<String, ToolError> {
+//!     Ok(format!("Hello, {}", args.name))
+//! }
+//!
+//! let mut registry = Registry::new();
+//! registry.tool("greet", "Greets somebody", greet)?;
+//! Server::new(ServerConfig::default()).registry(registry).run()?;
+//! # Ok::<(), ringmesh::BoxError>(())
+//! ```
+//!
+//! # The map
+//!
+//! Arrows of dependency point downwards:
+//!
+//! - [`cli`]: the command line of `ringmesh`.
+//! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
+//! - [`tools`]: the tools that the command offers out of the box.
+//! - [`config`]: every setting, from defaults, file, environment and flags.
+//! - [`observe`]: metrics, probes, logs.
+//! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
+//! - [`http`]: HTTP/1.1, bytes in and bytes out.
+//! - [`mcp`]: the protocol: revisions, registry, validation, sessions, dispatch.
+//! - [`limits`]: the table of everything that is bounded.
+//!
+//! `ARCHITECTURE.md` says why it is built like this.
+
+#[cfg(panic = "abort")]
+compile_error!("ringmesh answers a panicking tool and serves on; build it with panic = \"unwind\"");
+
 pub mod cli;
 pub mod config;
 #[doc(hidden)]
@@ -10,3 +49,8 @@ pub mod observe;
 pub mod runtime;
 pub mod server;
 pub mod tools;
+
+pub use config::{ConfigError, ServerConfig};
+pub use mcp::{Context, Json, Registry, Reply, ToolError};
+pub use observe::{LogFormat, init_tracing};
+pub use server::{App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env};

@@ -1,1 +1,29 @@
-fn main() {}
+//! The command `ringmesh`.
+
+use std::process::ExitCode;
+
+use ringmesh::cli::{self, Command, exit};
+use ringmesh::{Server, ServerError, runtime};
+
+fn main() -> ExitCode {
+    runtime::prepare_process();
+    match cli::parse() {
+        Ok(Command::Serve(serve)) => run(&serve),
+        Ok(Command::Check(check)) => cli::run_check(&check),
+        Err(code) => code,
+    }
+}
+
+fn run(serve: &cli::Serve) -> ExitCode {
+    let loaded = match cli::configure(serve) {
+        Ok(loaded) => loaded,
+        Err(code) => return code,
+    };
+    let server = Server::new(loaded.config).builtin_tools().handle_signals().notify_service_manager();
+    match server.run() {
+        Ok(_) => ExitCode::from(exit::OK),
+        Err(error @ ServerError::Preflight(_)) => cli::refuse(exit::PREFLIGHT, &error),
+        Err(error @ ServerError::Config(_)) => cli::refuse(exit::USAGE, &error),
+        Err(error) => cli::refuse(exit::FAILURE, &error),
+    }
+}

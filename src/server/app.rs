@@ -13,6 +13,7 @@ use super::setup;
 use crate::config::ServerConfig;
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
 use crate::mcp::Registry;
+use crate::runtime::Activity;
 
 /// A server that another host feeds, or a test.
 ///
@@ -34,7 +35,7 @@ pub fn app_from_env(registry: Registry) -> Result<App, ServerError> {
 impl App {
     pub(super) fn new(server: Server) -> Result<Self, ServerError> {
         let prepared = setup::prepare(server, &[0], false)?;
-        Ok(Self { core: CoreState::new(prepared.shared, 0, Default::default()) })
+        Ok(Self { core: CoreState::new(prepared.shared, 0, Activity::unwatched()) })
     }
 
     /// Answers the requests in `bytes`, one after the other, as an HTTP/1.1 connection would. A call's events come before

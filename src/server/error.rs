@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use crate::config::ConfigError;
 use crate::mcp::RegistryError;
 use crate::runtime::RuntimeError;
-use crate::runtime::topology::TopologyError;
+use crate::runtime::preflight::PreflightError;
 
 /// An error of the caller's own code, as hooks return it.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -18,9 +18,7 @@ pub enum ServerError {
     /// The configuration cannot be used.
     Config(ConfigError),
     /// This machine lacks something; each line says what and how to mend it.
-    Preflight(Vec<String>),
-    /// The cores asked for cannot be had.
-    Topology(TopologyError),
+    Preflight(PreflightError),
     /// A tool was registered wrongly.
     Registry(RegistryError),
     /// An address cannot be listened on.
@@ -53,10 +51,7 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Config(error) => write!(f, "{error}"),
-            Self::Preflight(lines) => {
-                write!(f, "this machine cannot run ringmesh yet:\n  {}", lines.join("\n  "))
-            }
-            Self::Topology(error) => write!(f, "{error}"),
+            Self::Preflight(error) => write!(f, "{error}"),
             Self::Registry(error) => write!(f, "{error}"),
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Access(message) => f.write_str(message),
@@ -77,7 +72,7 @@ impl std::error::Error for ServerError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Config(error) => Some(error),
-            Self::Topology(error) => Some(error),
+            Self::Preflight(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Bind { source, .. } => Some(source),
             Self::Startup(error) | Self::Shutdown(error) => Some(&**error),
@@ -99,8 +94,8 @@ impl From<RegistryError> for ServerError {
     }
 }
 
-impl From<TopologyError> for ServerError {
-    fn from(error: TopologyError) -> Self {
-        Self::Topology(error)
+impl From<PreflightError> for ServerError {
+    fn from(error: PreflightError) -> Self {
+        Self::Preflight(error)
     }
 }

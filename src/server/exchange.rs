@@ -62,7 +62,7 @@ impl Reply {
         self.keep_alive && !self.closing
     }
 
-    fn head<'a>(&'a self, status: u16, date: &'a HttpDate) -> ResponseHead<'a> {
+    pub(super) fn head<'a>(&'a self, status: u16, date: &'a HttpDate) -> ResponseHead<'a> {
         ResponseHead {
             status,
             close: !self.keep(),
@@ -87,7 +87,7 @@ pub(crate) fn begin(
     body.clear();
     let mut reply = Reply::new(request, CorsGrant::default());
     reply.closing = last;
-    if serves != Serves::Mcp && probes::answer(core, request, &reply, body, out) {
+    if serves != Serves::Mcp && probes::answer(core, request, &reply, out) {
         return Begun::Done { keep: reply.keep() };
     }
     if serves == Serves::Probes {
@@ -165,7 +165,8 @@ impl HeaderLookup for Headers<'_, '_> {
 
 fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Begun {
     let date = core.date();
-    http::write_preflight(out, &request.fields, ALLOW, &reply.head(204, &date));
+    let head = reply.head(204, &date);
+    http::write_options(out, &request.fields, head.cors, ALLOW, &head);
     core.metrics().response(204);
     Begun::Done { keep: reply.keep() }
 }

@@ -55,7 +55,7 @@ impl Flight {
 
     /// Polls the handler once, telling the watchdog what this core is doing.
     pub(super) fn poll_call(&mut self, core: &CoreState, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<Answer> {
-        let _activity = core.activity.enter(self.call.tool_name());
+        let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
         self.call.poll(cx, body)
     }
 

@@ -8,6 +8,7 @@ mod blocking;
 mod budget;
 mod connection;
 mod core;
+mod embedded;
 mod error;
 mod exchange;
 mod flight;
@@ -17,6 +18,8 @@ mod probes;
 mod readiness;
 mod roster;
 mod run;
+mod service;
+mod serving;
 mod setup;
 mod shared;
 
@@ -44,6 +47,7 @@ pub struct Server {
     registry: Registry,
     builtin_tools: bool,
     signals: bool,
+    service: bool,
     hooks: Hooks,
     stop: StopFlag,
     readiness: Readiness,
@@ -77,6 +81,7 @@ impl Server {
             registry: Registry::new(),
             builtin_tools: false,
             signals: false,
+            service: false,
             hooks: Hooks::default(),
             stop: StopFlag::new(),
             readiness: Readiness::new(),
@@ -127,6 +132,13 @@ impl Server {
     #[must_use]
     pub fn handle_signals(mut self) -> Self {
         self.signals = true;
+        self
+    }
+
+    /// Tells the service manager that `NOTIFY_SOCKET` names, if any, when the server is ready, alive and stopping.
+    #[must_use]
+    pub fn notify_service_manager(mut self) -> Self {
+        self.service = true;
         self
     }
 
@@ -185,7 +197,7 @@ impl Server {
     /// # Errors
     /// As [`Server::run`]; [`ServerError::OutsideExecutor`] when no executor runs on this thread.
     pub async fn run_in_executor(self) -> Result<Ended, ServerError> {
-        run::in_executor(self, None).await
+        embedded::in_executor(self, None).await
     }
 
     /// As [`Server::run_in_executor`], as a part of `scope`: cancelling the scope shuts the server down in order.
@@ -193,7 +205,7 @@ impl Server {
     /// # Errors
     /// As [`Server::run_in_executor`].
     pub async fn run_in_scope(self, scope: &Scope) -> Result<Ended, ServerError> {
-        run::in_executor(self, Some(scope.clone())).await
+        embedded::in_executor(self, Some(scope.clone())).await
     }
 
     /// The server without sockets: bytes of a request in, bytes of the answer out.

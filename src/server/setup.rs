@@ -13,12 +13,13 @@ use super::error::ServerError;
 use super::hooks::Hooks;
 use super::inflight::InFlight;
 use super::readiness::Readiness;
-use super::shared::{Connections, Shared, StageCell};
+use super::service::Service;
+use super::shared::{Connections, Life, Shared};
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
 use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
 use crate::observe::{Metrics, Names};
-use crate::runtime::{self, Watchdog};
+use crate::runtime::{self, Watchdog, WatchdogSettings};
 use crate::tools;
 
 /// A server that is ready to start its cores.
@@ -33,7 +34,7 @@ pub(super) struct Prepared {
 
 /// Builds what the cores share. `cores` are their numbers; with `sockets` unset no address is bound.
 pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
-    let Server { mut config, registry, builtin_tools, signals, mut hooks, stop, readiness } = server;
+    let Server { mut config, registry, builtin_tools, signals, service, mut hooks, stop, readiness } = server;
     config.validate()?;
     let mut reserved = Vec::new();
     let mut probe_address = None;
@@ -58,17 +59,19 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     };
     tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
     hooks.start().map_err(ServerError::Startup)?;
+    let watchdog = sockets.then(|| watchdog(&config, &names)).transpose()?;
     let shared = Arc::new(Shared {
         access,
         budget: Budget::new(limits.max_buffered_bytes),
         inflight: InFlight::new(limits.max_inflight_requests),
         connections: Connections::new(limits.max_connections),
-        stage: StageCell::default(),
-        watchdog: sockets.then(|| Watchdog::start(Duration::from_millis(config.stall_threshold_ms))),
+        life: Life::default(),
+        watchdog,
         metrics: Metrics::new(cores, names),
         addresses: config.listen.clone(),
         dispatcher,
         threads,
+        service: Service::new(service),
         stop,
         started_at,
         probe_address,
@@ -76,6 +79,14 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         config,
     });
     Ok(Prepared { shared, hooks, readiness, signals, reserved })
+}
+
+fn watchdog(config: &ServerConfig, names: &Names) -> Result<Watchdog, ServerError> {
+    let settings = WatchdogSettings {
+        stall_after: Duration::from_millis(config.stall_threshold_ms),
+        activities: names.tools.clone(),
+    };
+    Watchdog::start(settings).map_err(|error| ServerError::Startup(error.into()))
 }
 
 /// Binds without listening, so that port 0 becomes one port for every core and a taken address is refused early.

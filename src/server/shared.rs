@@ -3,29 +3,18 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::blocking::Threads;
 use super::budget::Budget;
 use super::inflight::InFlight;
+use super::service::Service;
 use crate::config::ServerConfig;
 use crate::http::AccessPolicy;
 use crate::limits::Limits;
 use crate::mcp::Dispatcher;
-use crate::observe::Metrics;
+use crate::observe::{Metrics, Phase};
 use crate::runtime::{StopFlag, Watchdog};
-
-/// Where the server stands, for the probes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(crate) enum Stage {
-    /// Cores warm up and bind.
-    Starting,
-    /// Requests are welcome.
-    Ready,
-    /// The server ends; what is here is still answered.
-    Draining,
-}
 
 /// One server's shared state.
 pub(crate) struct Shared {
@@ -40,31 +29,42 @@ pub(crate) struct Shared {
     /// None without sockets.
     pub(crate) watchdog: Option<Watchdog>,
     pub(crate) threads: Arc<Threads>,
+    pub(crate) service: Service,
     pub(crate) started_at: Instant,
     /// The addresses that clients reach, ports resolved.
     pub(crate) addresses: Vec<SocketAddr>,
     /// The address of the probes, where they have one of their own.
     pub(crate) probe_address: Option<SocketAddr>,
     pub(crate) connections: Connections,
-    pub(crate) stage: StageCell,
+    pub(crate) life: Life,
 }
 
-/// The stage, readable from every core.
-#[derive(Debug, Default)]
-pub(crate) struct StageCell(AtomicU8);
+impl Shared {
+    /// The longest an orderly shutdown takes.
+    pub(crate) fn shutdown_time(&self) -> Duration {
+        Duration::from_millis(self.config.shutdown_delay_ms + self.config.shutdown_grace_ms) + Duration::from_secs(2)
+    }
+}
 
-impl StageCell {
-    pub(crate) fn get(&self) -> Stage {
-        match self.0.load(Ordering::Acquire) {
-            0 => Stage::Starting,
-            1 => Stage::Ready,
-            _ => Stage::Draining,
-        }
+/// Where the server is in its life, readable from every core.
+#[derive(Debug, Default)]
+pub(crate) struct Life(AtomicU8);
+
+impl Life {
+    const PHASES: [Phase; 3] = [Phase::Starting, Phase::Ready, Phase::Draining];
+
+    pub(crate) fn phase(&self) -> Phase {
+        Self::PHASES[usize::from(self.0.load(Ordering::Acquire))]
     }
 
-    /// Moves on to a later stage; an earlier one is ignored.
-    pub(crate) fn advance(&self, stage: Stage) {
-        self.0.fetch_max(stage as u8, Ordering::AcqRel);
+    /// Moves on to a later phase; an earlier one is ignored.
+    pub(crate) fn advance(&self, phase: Phase) {
+        let index = match phase {
+            Phase::Starting => 0,
+            Phase::Ready => 1,
+            Phase::Draining => 2,
+        };
+        self.0.fetch_max(index, Ordering::AcqRel);
     }
 }
 
@@ -106,12 +106,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stages_only_move_on() {
-        let stage = StageCell::default();
-        assert_eq!(stage.get(), Stage::Starting);
-        stage.advance(Stage::Draining);
-        stage.advance(Stage::Ready);
-        assert_eq!(stage.get(), Stage::Draining);
+    fn a_life_only_moves_on() {
+        let life = Life::default();
+        assert_eq!(life.phase(), Phase::Starting);
+        life.advance(Phase::Draining);
+        life.advance(Phase::Ready);
+        assert_eq!(life.phase(), Phase::Draining);
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ringmesh::{Ended, Registry, Server, ServerConfig, ServerError, ServerHandle, Start};
 
 /// No single wait of a test takes longer.
+pub mod tools;
+
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configuration for tests: loopback, a port of the kernel's choice, few cores.

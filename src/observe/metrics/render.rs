@@ -22,10 +22,23 @@ pub struct Snapshot {
     pub blocking_running: u64,
     /// Calls of blocking tools that wait for one.
     pub blocking_waiting: u64,
-    /// Time since each core's last tick, in the order of the cores; empty without a watchdog.
-    pub tick_ages: Vec<Duration>,
+    /// What the watchdog knows of each core, in the order of the cores; empty without a watchdog.
+    pub cores: Vec<CoreSample>,
     /// The process as the kernel sees it, from [`ProcessStats::read`].
     pub process: ProcessStats,
+}
+
+/// One core as the watchdog sees it at the moment of the scrape.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct CoreSample {
+    /// Runs of its tick.
+    pub ticks: u64,
+    /// Times it did not tick for longer than the stall threshold.
+    pub stalls: u64,
+    /// Time it spent working.
+    pub busy: Duration,
+    /// Time since its last tick.
+    pub tick_age: Duration,
 }
 
 pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
@@ -163,23 +176,19 @@ fn cores(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
         "Panics caught and answered as internal errors.",
         panics,
     );
-    per_core(out, metrics, "ringmesh_core_ticks_total", Type::Counter, "Runs of the core's tick.", |core| {
-        core.counter(Counter::Ticks)
-    });
+    let mut sampled = |name, kind, help, value: fn(&CoreSample) -> f64| {
+        out.family(name, kind, help);
+        for (core, label) in snapshot.cores.iter().zip(&metrics.core_labels) {
+            out.sample(&[("core", label)], value(core));
+        }
+    };
+    sampled("ringmesh_core_ticks_total", Type::Counter, "Runs of the core's tick.", |core| core.ticks as f64);
     let help = "Times the core did not tick for longer than the stall threshold.";
-    per_core(out, metrics, "ringmesh_core_stalls_total", Type::Counter, help, |core| {
-        core.counter(Counter::Stalls)
-    });
-
+    sampled("ringmesh_core_stalls_total", Type::Counter, help, |core| core.stalls as f64);
     let help = "Time the core spent working.";
-    out.family("ringmesh_core_busy_seconds_total", Type::Counter, help);
-    for (core, label) in metrics.cores.iter().zip(&metrics.core_labels) {
-        out.sample(&[("core", label)], seconds(core.counter(Counter::BusyNs)));
-    }
-    out.family("ringmesh_core_tick_age_seconds", Type::Gauge, "Time since the core's last tick.");
-    for (age, label) in snapshot.tick_ages.iter().zip(&metrics.core_labels) {
-        out.sample(&[("core", label)], age.as_secs_f64());
-    }
+    sampled("ringmesh_core_busy_seconds_total", Type::Counter, help, |core| core.busy.as_secs_f64());
+    let help = "Time since the core's last tick.";
+    sampled("ringmesh_core_tick_age_seconds", Type::Gauge, help, |core| core.tick_age.as_secs_f64());
 }
 
 fn process(out: &mut Exposition, process: &ProcessStats) {

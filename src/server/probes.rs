@@ -1,0 +1,82 @@
+//! `/health`, `/livez`, `/readyz` and `/metrics`: for supervisors, balancers and scrapers, without Host, Origin or
+//! authentication checks.
+
+use super::core::CoreState;
+use super::exchange::Reply;
+use super::shared::Shared;
+use crate::http::{JSON, Method, Reject, Request, ResponseHead, write_reject, write_response};
+use crate::observe::{self, CoreSample, ProcessStats, ServerState, Snapshot};
+
+/// The methods of a probe.
+const ALLOW: &str = "GET, HEAD";
+
+/// Answers a probe; false when the path is not one.
+pub(super) fn answer(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> bool {
+    let probe: fn(&Shared) -> (u16, &'static str, String) = match request.path {
+        "/health" => |shared| json(state(shared).health()),
+        "/livez" => |shared| json(state(shared).livez()),
+        "/readyz" => |shared| json(state(shared).readyz()),
+        "/metrics" => |shared| (200, observe::metrics::CONTENT_TYPE, shared.metrics.render(&snapshot(shared))),
+        _ => return false,
+    };
+    let date = core.date();
+    if !matches!(request.method, Method::Get | Method::Head) {
+        core.metrics().response(405);
+        write_reject(out, &Reject::method_not_allowed(ALLOW), &reply.head(405, &date));
+        return true;
+    }
+    let (status, content_type, body) = probe(&core.shared);
+    core.metrics().response(status);
+    let extra = [("Cache-Control", "no-store")];
+    let head = ResponseHead { content_type: Some(content_type), extra: &extra, ..reply.head(status, &date) };
+    write_response(out, &head, body.as_bytes());
+    true
+}
+
+fn json(answer: observe::ProbeAnswer) -> (u16, &'static str, String) {
+    (answer.status, JSON, answer.body)
+}
+
+fn state(shared: &Shared) -> ServerState {
+    let report = shared.watchdog.as_ref().map(|watchdog| watchdog.report()).unwrap_or_default();
+    let core = |health: crate::runtime::CoreHealth| observe::CoreState {
+        core: health.core,
+        tick_age: health.last_tick_age,
+        stalled: health.stalled,
+        stalls: health.stalls,
+        activity: health.activity,
+    };
+    ServerState {
+        name: shared.config.server_name.clone(),
+        phase: shared.life.phase(),
+        uptime: shared.started_at.elapsed(),
+        cores: report.into_iter().map(core).collect(),
+        connections: shared.metrics.connections_open(),
+        sessions: shared.dispatcher.sessions() as u64,
+        tools: shared.dispatcher.tool_names().len(),
+    }
+}
+
+fn snapshot(shared: &Shared) -> Snapshot {
+    let report = shared.watchdog.as_ref().map(|watchdog| watchdog.report()).unwrap_or_default();
+    let sample = |health: crate::runtime::CoreHealth| CoreSample {
+        ticks: health.ticks,
+        stalls: health.stalls,
+        busy: health.busy,
+        tick_age: health.last_tick_age,
+    };
+    Snapshot {
+        ready: shared.life.phase() == observe::Phase::Ready,
+        sessions_open: shared.dispatcher.sessions() as u64,
+        buffered_bytes: shared.budget.held(),
+        blocking_running: shared.threads.running(),
+        blocking_waiting: shared.threads.waiting(),
+        cores: report.into_iter().map(sample).collect(),
+        process: ProcessStats::read(),
+    }
+}
+
+/// Whether every core ticked lately, as `/livez` says it.
+pub(super) fn is_alive(shared: &Shared) -> bool {
+    state(shared).livez().status == 200
+}

@@ -1,0 +1,128 @@
+//! One core's life: warm up, bind, accept, drain.
+
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_lite::FutureExt;
+
+use super::core::{self, CoreState};
+use super::error::{BoxError, ServerError};
+use super::exchange::Serves;
+use super::hooks::{CoreInfo, Hooks};
+use super::shared::Shared;
+use crate::observe::Phase;
+use crate::runtime::{self, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions};
+
+/// After everything was cancelled, what is left of a core's tasks gets this long before it is dropped.
+const CANCEL_GRACE: Duration = Duration::from_secs(1);
+/// Sessions past their time are looked for this often.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
+
+/// One core from its start to its end.
+pub(super) async fn run_core(
+    shared: Arc<Shared>,
+    hooks: Arc<Hooks>,
+    info: CoreInfo,
+    parent: Option<Scope>,
+    ready: impl FnOnce(),
+) -> Result<(), ServerError> {
+    runtime::warm_up().await;
+    let watchdog = shared.watchdog.as_ref().expect("invariant: a server with sockets has a watchdog");
+    let tick = watchdog.register(info.cpu.unwrap_or(info.index));
+    hooks.start_core(info).await.map_err(ServerError::Startup)?;
+    let core = CoreState::new(shared, info.index, tick.activity());
+    let served = match bind(&core.shared) {
+        Ok(listeners) => {
+            ready();
+            serve(&core, listeners, parent).await
+        }
+        Err(error) => Err(error),
+    };
+    let stopped = hooks.stop_core(info).await.map_err(ServerError::Shutdown);
+    tick.stop().await;
+    served.and(stopped)
+}
+
+/// The listeners of one core: those of MCP, and that of the probes where they have one of their own.
+struct Listeners {
+    mcp: Vec<Listener>,
+    probes: Option<Listener>,
+}
+
+fn bind(shared: &Shared) -> Result<Listeners, ServerError> {
+    let listen = |address: SocketAddr| {
+        Listener::bind(address, shared.config.backlog).map_err(|source| ServerError::Bind { address, source })
+    };
+    let mcp = shared.addresses.iter().copied().map(listen).collect::<Result<_, _>>()?;
+    Ok(Listeners { mcp, probes: shared.probe_address.map(listen).transpose()? })
+}
+
+async fn serve(core: &Rc<CoreState>, listeners: Listeners, parent: Option<Scope>) -> Result<(), ServerError> {
+    let options = ScopeOptions { queue: Queue::Serve, grace: CANCEL_GRACE, name: "core", ..ScopeOptions::default() };
+    let core = core.clone();
+    let index = core.index;
+    let served = Scope::run(options, move |scope| async move {
+        serve_in(&core, listeners, parent, &scope).await?;
+        Ok::<(), BoxError>(())
+    })
+    .await;
+    served.map_err(|error| match error {
+        ScopeError::Failed(source) => ServerError::Startup(source),
+        other => ServerError::Core { core: index, source: RuntimeError::Panicked(other.to_string()) },
+    })
+}
+
+async fn serve_in(
+    core: &Rc<CoreState>,
+    listeners: Listeners,
+    parent: Option<Scope>,
+    scope: &Scope,
+) -> Result<(), BoxError> {
+    let serves = if listeners.probes.is_some() { Serves::Mcp } else { Serves::Everything };
+    let mut stoppers = Vec::new();
+    for listener in listeners.mcp {
+        stoppers.push(listener.stopper());
+        scope.spawn("accept", accepting(core.clone(), listener, serves, scope.clone()))?;
+    }
+    let probes = listeners.probes.as_ref().map(Listener::stopper);
+    if let Some(listener) = listeners.probes {
+        scope.spawn("accept probes", accepting(core.clone(), listener, Serves::Probes, scope.clone()))?;
+    }
+    if core.index == 0 {
+        scope.spawn("session sweep", sweep(core.clone(), scope.clone()))?;
+    }
+    match parent {
+        Some(parent) => core.shared.stop.stopped().or(parent.cancelled()).await,
+        None => core.shared.stop.stopped().await,
+    }
+    if core.index == 0 {
+        tracing::info!("shutting down");
+        core.shared.service.stopping(core.shared.shutdown_time());
+    }
+    core.shared.life.advance(Phase::Draining);
+    runtime::sleep(Duration::from_millis(core.shared.config.shutdown_delay_ms)).await;
+    stoppers.iter().for_each(ListenerStopper::stop);
+    core::drain(core, Instant::now() + Duration::from_millis(core.shared.config.shutdown_grace_ms)).await;
+    if let Some(probes) = probes {
+        probes.stop();
+    }
+    scope.cancel();
+    Ok(())
+}
+
+async fn accepting(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) -> Result<(), BoxError> {
+    core::accept_loop(core, listener, serves, scope).await;
+    Ok(())
+}
+
+/// Ends the sessions whose time is over; one core does it for all.
+async fn sweep(core: Rc<CoreState>, scope: Scope) -> Result<(), BoxError> {
+    while !scope.is_cancelled() {
+        let expired = core.shared.dispatcher.sweep(Instant::now());
+        core.metrics().sessions_expired(expired);
+        runtime::sleep(SWEEP_INTERVAL).or(scope.cancelled()).await;
+    }
+    Ok(())
+}
