@@ -1,1 +1,16 @@
-//! Placeholder.
+//! The tools that the server brings along.
+
+mod echo;
+mod server_status;
+
+use std::sync::Arc;
+
+use crate::mcp::Registry;
+
+pub use server_status::{ServerStatus, StatusProvider};
+
+/// Registers the tools that every server offers: `echo` and `server_status`.
+#[must_use]
+pub fn register(registry: Registry, status: Arc<dyn StatusProvider>) -> Registry {
+    server_status::register(echo::register(registry), status)
+}

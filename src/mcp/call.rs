@@ -1,0 +1,204 @@
+//! A tool call in flight.
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+use std::time::Duration;
+
+use super::answer::{Answer, Label, Refusal};
+use super::context::CallState;
+use super::errors::ErrorKind;
+use super::method::MethodKind;
+use super::outcome;
+use super::reply::Reply;
+use super::signals::CancelReason;
+use super::tool::ToolFuture;
+use super::tool_error::{Failure, ToolError};
+
+/// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
+///
+/// After each [`Call::poll`] that is pending, take events with [`Call::poll_event`] until that is pending too. The
+/// answer is held back until every event was taken. Dropping the call drops the handler and tells whatever it left
+/// behind on other threads to stop.
+pub struct Call {
+    state: Arc<CallState>,
+    /// Present until the handler ended or was stopped.
+    future: Option<ToolFuture>,
+    /// What the handler returned, until it is written.
+    finished: Option<Result<Reply, ToolError>>,
+    label: Label,
+    registered: bool,
+}
+
+impl Call {
+    pub(crate) fn new(state: Arc<CallState>, future: ToolFuture) -> Call {
+        let label =
+            Label { tool: Some(state.tool), ..Label::new(MethodKind::ToolsCall, state.revision.era()) };
+        Call { state, future: Some(future), finished: None, label, registered: false }
+    }
+
+    /// Runs the handler on. When it has ended and all events were taken, appends the JSON-RPC message to `out`.
+    ///
+    /// A panic of the handler is caught, logged, counted in the label and answered as an internal error.
+    pub fn poll(&mut self, cx: &mut TaskContext<'_>, out: &mut Vec<u8>) -> Poll<Answer> {
+        if self.future.is_some() {
+            self.advance(cx);
+        }
+        if self.finished.is_some() && !self.state.signals.has_events() {
+            let finished = self.finished.take().expect("invariant: checked one line above");
+            return Poll::Ready(self.conclude(finished, out));
+        }
+        if !self.state.signals.register(cx.waker()) {
+            // An event or a cancellation came while the handler ran.
+            cx.waker().wake_by_ref();
+        }
+        Poll::Pending
+    }
+
+    /// Appends the next notification, one JSON-RPC message, for the response's event stream.
+    ///
+    /// The first one decides that the response is a stream. Costs one atomic load when there never was any.
+    pub fn poll_event(&mut self, cx: &mut TaskContext<'_>, out: &mut Vec<u8>) -> Poll<()> {
+        if !self.state.signals.has_events() {
+            // `poll` has registered the waker, or nothing was polled yet.
+            return Poll::Pending;
+        }
+        match self.state.signals.take_event(cx.waker()) {
+            Some(event) => {
+                out.extend_from_slice(&event);
+                Poll::Ready(())
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    /// The time the call may take.
+    pub fn timeout(&self) -> Duration {
+        self.state.snapshot.shared().tool(self.state.tool).timeout
+    }
+
+    /// Stops the call because its time is up and writes a result with `isError: true` that names tool and limit.
+    pub fn expire(&mut self, out: &mut Vec<u8>) -> Answer {
+        self.stop(CancelReason::Deadline);
+        let text = format!(
+            "The tool {} did not finish within {} ms and was cancelled.",
+            self.tool_name(),
+            self.timeout().as_millis()
+        );
+        outcome::write_reply(out, &self.state, &Reply::text(text).failed());
+        self.label.error = Some(ErrorKind::Timeout);
+        Answer::with_body(ErrorKind::Timeout.status(Some(self.state.revision)), self.label)
+    }
+
+    /// Tells the handler to stop, because the client went away or the server stops. It may be polled on for as long
+    /// as the caller gives it; dropping the call ends it.
+    pub fn cancel(&mut self) {
+        self.state.signals.cancel(CancelReason::Server);
+    }
+
+    /// Stops the call and writes the answer for one that was cancelled: by the client, or else because the server
+    /// stops.
+    pub fn cancelled_answer(&mut self, out: &mut Vec<u8>) -> Answer {
+        self.stop(CancelReason::Server);
+        let refusal = match self.state.signals.cancel_reason() {
+            Some(CancelReason::Client) => client_cancelled(),
+            _ => Refusal::new(ErrorKind::ShuttingDown, "The server stops; send the request again later"),
+        };
+        refusal.answer(out, Some(self.state.id.as_str()), Some(self.state.revision), self.label)
+    }
+
+    /// True where a lost connection is no cancellation: in the revisions before 2026-07-28.
+    pub fn survives_disconnect(&self) -> bool {
+        !self.state.revision.is_modern()
+    }
+
+    /// What to count; the error is set once the call was answered.
+    pub fn label(&self) -> Label {
+        self.label
+    }
+
+    /// The name of the tool.
+    pub fn tool_name(&self) -> &str {
+        self.state.tool_name()
+    }
+
+    fn advance(&mut self, cx: &mut TaskContext<'_>) {
+        let Some(future) = self.future.as_mut() else { return };
+        match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => self.linger(),
+            Ok(Poll::Ready(finished)) => self.finish(finished),
+            Err(panic) => self.finish(Err(outcome::panicked(self.state.tool_name(), &*panic))),
+        }
+    }
+
+    /// The handler waits: from now on a cancellation must find it, and one that already came ends it.
+    fn linger(&mut self) {
+        if let (Some(session), false) = (&self.state.session, self.registered) {
+            session.add_call(&self.state);
+            self.registered = true;
+        }
+        if self.state.signals.cancel_reason() == Some(CancelReason::Client) {
+            // It was polled once since, and so had its chance to tidy up.
+            self.state.signals.discard();
+            let refusal = client_cancelled();
+            self.finish(Err(ToolError(Failure::Known { kind: refusal.kind, message: refusal.message })));
+        }
+    }
+
+    fn finish(&mut self, finished: Result<Reply, ToolError>) {
+        self.drop_future();
+        if Arc::strong_count(&self.state) > 1 {
+            // The handler left a context somewhere; nothing may be sent after the end.
+            self.state.signals.close();
+        }
+        self.finished = Some(finished);
+    }
+
+    fn conclude(&mut self, finished: Result<Reply, ToolError>, out: &mut Vec<u8>) -> Answer {
+        let answer = outcome::write(out, &self.state, finished, self.label);
+        self.label = answer.label;
+        answer
+    }
+
+    fn stop(&mut self, reason: CancelReason) {
+        self.state.signals.cancel(reason);
+        self.drop_future();
+        self.finished = None;
+        self.state.signals.discard();
+    }
+
+    /// Drops the handler; a panic in one of its destructors goes no further.
+    fn drop_future(&mut self) {
+        let Some(future) = self.future.take() else { return };
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
+            outcome::panicked(self.state.tool_name(), &*panic);
+        }
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.drop_future();
+        if Arc::strong_count(&self.state) > 1 {
+            self.state.signals.cancel(CancelReason::Finished);
+            self.state.signals.discard();
+        }
+        if let Some(session) = &self.state.session {
+            session.leave(self.registered.then_some(&self.state));
+        }
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("tool", &self.tool_name())
+            .field("label", &self.label)
+            .finish_non_exhaustive()
+    }
+}
+
+fn client_cancelled() -> Refusal {
+    Refusal::new(ErrorKind::Cancelled, "The request was cancelled by the client")
+}

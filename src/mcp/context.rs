@@ -1,0 +1,195 @@
+//! What a running tool knows about its call, and what it can tell the client before it ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::capability::{Capability, ClientCapabilities};
+use super::era::Revision;
+use super::json;
+use super::level::LogLevel;
+use super::session::Session;
+use super::signals::Signals;
+use super::small_text::SmallText;
+use super::snapshot::Snapshot;
+use super::tool_error::ToolError;
+
+/// The handle that a tool gets for its call. Clones name the same call and may be sent to other threads.
+#[derive(Clone)]
+pub struct Context {
+    pub(crate) state: Arc<CallState>,
+}
+
+/// Everything about one call that outlives the bytes it arrived in.
+pub(crate) struct CallState {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) tool: u32,
+    pub(crate) core: usize,
+    pub(crate) deadline: Instant,
+    pub(crate) revision: Revision,
+    /// The request id as JSON text, just as it came.
+    pub(crate) id: SmallText,
+    pub(crate) principal: SmallText,
+    /// The progress token as JSON text.
+    pub(crate) progress_token: Option<SmallText>,
+    /// The least serious level that this request wants in its own notifications (2026-07-28).
+    pub(crate) log_level: Option<LogLevel>,
+    pub(crate) capabilities: ClientCapabilities,
+    pub(crate) traceparent: Option<Box<str>>,
+    pub(crate) session: Option<Arc<Session>>,
+    pub(crate) signals: Signals,
+}
+
+impl Context {
+    /// Tells the client how far the call is; resolves when the stream has room for it.
+    ///
+    /// Does nothing when the client did not ask for progress. `progress` must grow with each call: a value that does
+    /// not, or that is no finite number, is dropped.
+    pub async fn progress(&self, progress: f64, total: Option<f64>, message: Option<&str>) {
+        let Some(token) = &self.state.progress_token else { return };
+        if !progress.is_finite() {
+            return;
+        }
+        let mut event =
+            br#"{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":"#.to_vec();
+        event.extend_from_slice(token.as_str().as_bytes());
+        event.extend_from_slice(br#","progress":"#);
+        number(&mut event, progress);
+        if let Some(total) = total.filter(|total| total.is_finite()) {
+            event.extend_from_slice(br#","total":"#);
+            number(&mut event, total);
+        }
+        if let Some(message) = message {
+            event.extend_from_slice(br#","message":"#);
+            json::string(&mut event, message);
+        }
+        event.extend_from_slice(b"}}");
+        self.send(event, Some(progress)).await;
+    }
+
+    /// Sends a log notification to the client; resolves when the stream has room for it.
+    ///
+    /// Does nothing when the client wants no logs or only more serious ones. Data that cannot be written as JSON is
+    /// dropped. Nothing secret belongs here.
+    pub async fn log<T: Serialize + ?Sized>(&self, level: LogLevel, logger: Option<&str>, data: &T) {
+        if !self.wants_log(level) {
+            return;
+        }
+        let Ok(data) = json::line(data) else { return };
+        let mut event = br#"{"jsonrpc":"2.0","method":"notifications/message","params":{"level":""#.to_vec();
+        event.extend_from_slice(level.as_str().as_bytes());
+        event.push(b'"');
+        if let Some(logger) = logger {
+            event.extend_from_slice(br#","logger":"#);
+            json::string(&mut event, logger);
+        }
+        event.extend_from_slice(br#","data":"#);
+        event.extend_from_slice(data.as_bytes());
+        event.extend_from_slice(b"}}");
+        self.send(event, None).await;
+    }
+
+    /// True when a log notification of this level would be sent: in 2026-07-28 the request must ask for logs, before
+    /// it the session's level decides.
+    pub fn wants_log(&self, level: LogLevel) -> bool {
+        match &self.state.session {
+            Some(session) => level >= session.log_level(),
+            None => self.state.log_level.is_some_and(|least| level >= least),
+        }
+    }
+
+    /// Resolves when the call is cancelled: by the client, because it went away, at the deadline, or because the
+    /// server stops.
+    pub async fn cancelled(&self) {
+        self.state.signals.cancelled().await;
+    }
+
+    /// True from the moment the call is cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.state.signals.cancel_reason().is_some()
+    }
+
+    /// When the call will be cancelled for taking too long.
+    pub fn deadline(&self) -> Instant {
+        self.state.deadline
+    }
+
+    /// The request's id, as JSON text: a number, or a string in quotes.
+    pub fn request_id(&self) -> &str {
+        self.state.id.as_str()
+    }
+
+    /// Index of the core that took the request.
+    pub fn core(&self) -> usize {
+        self.state.core
+    }
+
+    /// Who asks; `anonymous` without authentication.
+    pub fn principal(&self) -> &str {
+        self.state.principal.as_str()
+    }
+
+    /// The protocol revision of the request.
+    pub fn revision(&self) -> Revision {
+        self.state.revision
+    }
+
+    /// The name of the tool that is called.
+    pub fn tool_name(&self) -> &str {
+        self.state.tool_name()
+    }
+
+    /// The W3C trace context of the request, where it carried one.
+    pub fn traceparent(&self) -> Option<&str> {
+        self.state.traceparent.as_deref()
+    }
+
+    /// What the client can do.
+    pub fn client_capabilities(&self) -> &ClientCapabilities {
+        match &self.state.session {
+            Some(session) => session.capabilities(),
+            None => &self.state.capabilities,
+        }
+    }
+
+    /// Ok when the client declared the capability.
+    ///
+    /// # Errors
+    /// The protocol error that names what is missing; return it with `?`.
+    pub fn require(&self, capability: Capability) -> Result<(), ToolError> {
+        match self.client_capabilities().has(capability) {
+            true => Ok(()),
+            false => Err(ToolError::missing_capability(capability)),
+        }
+    }
+
+    async fn send(&self, event: Vec<u8>, progress: Option<f64>) {
+        self.state.signals.send(event, progress, self.state.snapshot.shared().stream_queue_bytes).await;
+    }
+}
+
+impl CallState {
+    pub(crate) fn tool_name(&self) -> &str {
+        &self.snapshot.shared().tool(self.tool).name
+    }
+}
+
+/// Appends a finite number, whole ones without a fraction.
+fn number(out: &mut Vec<u8>, value: f64) {
+    if value.fract() == 0.0 && value.abs() < 9_007_199_254_740_992.0 {
+        out.extend_from_slice(itoa::Buffer::new().format(value as i64).as_bytes());
+    } else {
+        serde_json::to_writer(out, &value).expect("invariant: a finite number is always JSON");
+    }
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("tool", &self.tool_name())
+            .field("request_id", &self.request_id())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,225 @@
+//! From the bytes of a request to an answer or to a running tool: the checks that come before the era is known.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answer::{Answer, Label, Outcome, Refusal};
+use super::envelope::{self, Kind, Message};
+use super::era::{self, Era};
+use super::errors::ErrorKind;
+use super::head::{At, RequestHead, Transport};
+use super::headers;
+use super::method::MethodKind;
+use super::options::McpOptions;
+use super::registry::{Registry, RegistryError};
+use super::snapshot::{Shared, Snapshot};
+
+/// Answers MCP messages: bytes in, bytes out, on whatever transport and core.
+///
+/// A clone serves the same tools and the same sessions. Give each core a clone of its own: a call holds on to the
+/// clone that started it, and that count should not travel between cores.
+pub struct Dispatcher {
+    pub(crate) snapshot: Arc<Snapshot>,
+}
+
+/// One message, with what is known about it so far.
+pub(crate) struct Request<'a> {
+    pub(crate) head: &'a RequestHead<'a>,
+    pub(crate) message: &'a Message<'a>,
+    pub(crate) at: &'a At<'a>,
+    /// The request id as JSON text; `None` for a notification.
+    pub(crate) id: Option<&'a str>,
+    pub(crate) method: &'a str,
+    pub(crate) kind: MethodKind,
+}
+
+impl Dispatcher {
+    /// Builds a dispatcher.
+    ///
+    /// # Errors
+    /// A tool whose name, schema or annotations are not allowed, a name registered twice, a malformed glob, or a
+    /// blocking tool without a pool: the error names it and says what is allowed.
+    pub fn new(registry: Registry, options: McpOptions) -> Result<Dispatcher, RegistryError> {
+        let shared = Arc::new(Shared::build(registry, options)?);
+        Ok(Dispatcher { snapshot: Arc::new(Snapshot::new(shared)) })
+    }
+
+    /// Takes the body of a POST. An answer's JSON is appended to `out`.
+    pub fn post(&self, head: &RequestHead<'_>, body: &[u8], at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
+        if let Err(refusal) = check_media_types(head) {
+            return refuse_early(out, &refusal, None);
+        }
+        let text = match self.check_text(body) {
+            Ok(text) => text,
+            Err(refusal) => return refuse_early(out, &refusal, None),
+        };
+        let message = match parse(text) {
+            Ok(message) => message,
+            Err(refusal) => return refuse_early(out, &refusal, None),
+        };
+        self.take(head, &message, at, out)
+    }
+
+    /// Takes a GET: this server offers no stream on it.
+    pub fn get(&self, _head: &RequestHead<'_>, _at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
+        let message = "This endpoint offers no event stream on GET; send requests with POST";
+        method_not_allowed(out, MethodKind::Get, Era::Unknown, message, "POST, DELETE")
+    }
+
+    /// Takes a DELETE: the end of a session.
+    pub fn delete(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
+        if head.protocol_version.is_some_and(era::is_modern_name) {
+            let message = "There are no sessions in this protocol version; send requests with POST";
+            return method_not_allowed(out, MethodKind::Delete, Era::Modern, message, "POST");
+        }
+        Outcome::Answer(self.delete_session(head, at, out))
+    }
+
+    /// Ends the sessions whose time is over, and says how many; call it every few seconds.
+    pub fn sweep(&self, now: Instant) -> usize {
+        self.snapshot.shared().sessions.sweep(now)
+    }
+
+    /// How many sessions there are.
+    pub fn sessions(&self) -> usize {
+        self.snapshot.shared().sessions.len()
+    }
+
+    /// The names of the tools on offer; a label's `tool` is an index into them.
+    pub fn tools(&self) -> impl ExactSizeIterator<Item = &str> {
+        self.snapshot.shared().tools().iter().map(|tool| tool.name.as_str())
+    }
+
+    fn check_text<'a>(&self, body: &'a [u8]) -> Result<&'a str, Refusal> {
+        let max = self.snapshot.shared().max_depth;
+        if envelope::deeper_than(body, max) {
+            let message =
+                format!("The message nests arrays and objects deeper than max_json_depth, which is {max}");
+            let data = format!(r#"{{"limit":"max_json_depth","max":{max}}}"#);
+            return Err(Refusal::new(ErrorKind::TooDeep, message).with_data(data));
+        }
+        std::str::from_utf8(body).map_err(|error| {
+            let message = format!("Parse error: the body is not UTF-8 from byte {} on", error.valid_up_to());
+            Refusal::new(ErrorKind::Parse, message)
+        })
+    }
+
+    /// Sorts a message by its form and era.
+    fn take(&self, head: &RequestHead<'_>, message: &Message<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
+        let method = match check_envelope(message) {
+            Ok(Some(method)) => method,
+            Ok(None) => return Outcome::Answer(self.take_response(head, at, out)),
+            Err(refusal) => return refuse_early(out, &refusal, known_id(message)),
+        };
+        let kind = MethodKind::parse(&method);
+        let request = Request { head, message, at, id: message.id(), method: &method, kind };
+        match era::select(head, message, kind) {
+            Era::Modern => self.take_modern(&request, out),
+            _ => self.take_legacy(&request, out),
+        }
+    }
+
+    /// A client's response: the older revisions have them, 2026-07-28 does not.
+    fn take_response(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
+        if head.protocol_version.is_some_and(era::is_modern_name) {
+            let message = "Clients send no JSON-RPC responses in this protocol version";
+            let label = Label::new(MethodKind::Response, Era::Modern);
+            return Refusal::new(ErrorKind::UnexpectedResponse, message).answer(out, None, None, label);
+        }
+        self.take_legacy_response(head, at, out)
+    }
+}
+
+impl Clone for Dispatcher {
+    /// A handle for another core.
+    fn clone(&self) -> Self {
+        Dispatcher { snapshot: Arc::new(self.snapshot.for_another_core()) }
+    }
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher")
+            .field("tools", &self.tools().len())
+            .field("sessions", &self.sessions())
+            .finish_non_exhaustive()
+    }
+}
+
+fn check_media_types(head: &RequestHead<'_>) -> Result<(), Refusal> {
+    if head.transport != Transport::Http {
+        return Ok(());
+    }
+    if !head.content_type.is_some_and(headers::is_json) {
+        let message = "Content-Type must be application/json, in UTF-8";
+        return Err(Refusal::new(ErrorKind::UnsupportedMediaType, message));
+    }
+    if !head.accept.is_some_and(headers::accepts_both) {
+        let message = "Accept must list both application/json and text/event-stream";
+        return Err(Refusal::new(ErrorKind::NotAcceptable, message));
+    }
+    Ok(())
+}
+
+fn parse(text: &str) -> Result<Message<'_>, Refusal> {
+    let message = Message::parse(text).map_err(|error| {
+        Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not one JSON value: {error}"))
+    })?;
+    if message.kind() == Kind::Object {
+        return Ok(message);
+    }
+    match text.trim_ascii_start().starts_with('[') {
+        true => Err(Refusal::new(ErrorKind::Batch, "Batches are not served; send one message a request")),
+        false => Err(Refusal::new(ErrorKind::InvalidRequest, "A JSON-RPC message is a JSON object")),
+    }
+}
+
+/// The method of a request or notification, `None` for a response.
+fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
+    let invalid = |sentence: Cow<'static, str>| Err(Refusal::new(ErrorKind::InvalidRequest, sentence));
+    if let Some(key) = message.duplicate() {
+        return invalid(format!("The key {key} occurs twice").into());
+    }
+    if message.jsonrpc() != Some(r#""2.0""#)
+        && message.jsonrpc().and_then(envelope::text).as_deref() != Some("2.0")
+    {
+        return invalid("jsonrpc must be \"2.0\"".into());
+    }
+    if message.id().is_some_and(|id| !envelope::is_string_or_integer(id)) {
+        return invalid("id must be a string or an integer of at most 1024 bytes".into());
+    }
+    let answers = message.result().is_some() || message.error().is_some();
+    match message.method() {
+        None if answers => Ok(None),
+        None => invalid("method is required".into()),
+        Some(_) if answers => invalid("A message has a method or a result or error, not both".into()),
+        Some(method) => match envelope::text(method) {
+            Some(method) => Ok(Some(method)),
+            None => invalid("method must be a string".into()),
+        },
+    }
+}
+
+/// The id to answer with, where the message as a whole is refused.
+fn known_id<'a>(message: &Message<'a>) -> Option<&'a str> {
+    let usable = message.duplicate() != Some("id") && message.method().is_some();
+    message.id().filter(|id| usable && envelope::is_string_or_integer(id))
+}
+
+fn refuse_early(out: &mut Vec<u8>, refusal: &Refusal, id: Option<&str>) -> Outcome {
+    Outcome::Answer(refusal.answer(out, id, None, Label::new(MethodKind::Unknown, Era::Unknown)))
+}
+
+fn method_not_allowed(
+    out: &mut Vec<u8>,
+    method: MethodKind,
+    era: Era,
+    message: &'static str,
+    allow: &'static str,
+) -> Outcome {
+    let refusal = Refusal::new(ErrorKind::MethodNotAllowed, message);
+    let answer = refusal.answer(out, None, None, Label::new(method, era));
+    Outcome::Answer(Answer { allow: Some(allow), ..answer })
+}

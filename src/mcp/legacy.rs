@@ -1,0 +1,235 @@
+//! 2025-11-25 and 2025-06-18: a session that begins with `initialize`.
+//!
+//! A session serves any request from the moment it was opened. The specification asks clients to send
+//! `notifications/initialized` first; clients that are late with it, or that send requests side by side with it, are
+//! served all the same, and their first request other than `ping` counts as the notification.
+
+use std::sync::Arc;
+
+use super::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
+use super::capability::ClientCapabilities;
+use super::dispatcher::{Dispatcher, Request};
+use super::envelope::{Kind, text};
+use super::era::{Era, Revision};
+use super::errors::ErrorKind;
+use super::head::{At, RequestHead};
+use super::level::{BAD_LEVEL, LogLevel};
+use super::method::MethodKind;
+use super::modern::method_not_found;
+use super::session::{Session, SessionId};
+use super::tools_call::{CallMeta, check_progress_token, page};
+
+impl Dispatcher {
+    pub(crate) fn take_legacy(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Outcome {
+        let label = Label::new(request.kind, Era::Legacy);
+        let Some(id) = request.id else {
+            return Outcome::Answer(self.take_notification(request, label, out));
+        };
+        let mut revision = None;
+        self.serve_legacy(request, id, label, &mut revision, out)
+            .unwrap_or_else(|refusal| Outcome::Answer(refusal.answer(out, Some(id), revision, label)))
+    }
+
+    fn serve_legacy(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        label: Label,
+        revision: &mut Option<Revision>,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Refusal> {
+        if request.kind == MethodKind::Initialize {
+            *revision = Some(Revision::NEWEST_LEGACY);
+            return self.initialize(request, id, label, out).map(Outcome::Answer);
+        }
+        let session = InUse(self.session(request.head, request.at)?);
+        *revision = Some(session.0.revision);
+        check_params(request)?;
+        if request.kind != MethodKind::Ping {
+            self.snapshot.shared().sessions.initialized(&session.0, request.at.now);
+        }
+        match request.kind {
+            MethodKind::ToolsCall => {
+                // The call leaves the session on its own, after this function has.
+                session.0.enter();
+                let meta = CallMeta {
+                    revision: session.0.revision,
+                    capabilities: ClientCapabilities::default(),
+                    log_level: None,
+                    session: Some(session.0.clone()),
+                };
+                return self.call_tool(request, id, meta, out);
+            }
+            MethodKind::ToolsList => {
+                check_progress_token(request)?;
+                write_result(out, id, page(&self.snapshot.shared().legacy_tools, request)?);
+            }
+            MethodKind::Ping => write_result(out, id, b"{}"),
+            MethodKind::LoggingSetLevel => {
+                session.0.set_log_level(level(request)?);
+                write_result(out, id, b"{}");
+            }
+            _ => return Err(method_not_found(request)),
+        }
+        Ok(Outcome::Answer(Answer::with_body(200, label)))
+    }
+
+    fn initialize(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        label: Label,
+        out: &mut Vec<u8>,
+    ) -> Result<Answer, Refusal> {
+        check_params(request)?;
+        let params = &request.message.params;
+        let invalid =
+            |sentence: String| Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}"));
+        let version = params
+            .version()
+            .and_then(text)
+            .ok_or_else(|| invalid("params.protocolVersion is required and must be a string".into()))?;
+        let capabilities = ClientCapabilities::parse(params.capabilities().unwrap_or("{}"))
+            .map_err(|problem| invalid(format!("params.capabilities {problem}")))?;
+        let served = Revision::parse(version.as_bytes()).filter(|revision| !revision.is_modern());
+        let revision = served.unwrap_or(Revision::NEWEST_LEGACY);
+        let shared = self.snapshot.shared();
+        let session = shared
+            .sessions
+            .open(request.at.principal, revision, capabilities, request.at.now)
+            .map_err(|kind| Refusal::new(kind, full_message(kind)))?;
+        out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+        out.extend_from_slice(id.as_bytes());
+        out.extend_from_slice(br#","result":{"protocolVersion":""#);
+        out.extend_from_slice(revision.as_str().as_bytes());
+        out.extend_from_slice(&shared.initialize_tail);
+        out.push(b'}');
+        Ok(Answer { session_id: Some(session.id), ..Answer::with_body(200, label) })
+    }
+
+    fn take_notification(&self, request: &Request<'_>, label: Label, out: &mut Vec<u8>) -> Answer {
+        let session = match self.session(request.head, request.at) {
+            Ok(session) => InUse(session),
+            Err(refusal) => return refusal.answer(out, None, None, label),
+        };
+        match request.kind {
+            MethodKind::NotificationsInitialized => {
+                self.snapshot.shared().sessions.initialized(&session.0, request.at.now);
+            }
+            // A malformed cancellation is ignored, as one for an unknown request is.
+            MethodKind::NotificationsCancelled => {
+                if let Some(request_id) = request.message.params.request_id() {
+                    let reason = request.message.params.reason().map(excerpt);
+                    tracing::debug!(request_id = %excerpt(request_id), ?reason, "the client cancels");
+                    session.0.cancel_call(request_id);
+                }
+            }
+            _ => {}
+        }
+        Answer::empty(202, label)
+    }
+
+    /// A client's response to a request of the server: there are none yet, so it is accepted and dropped.
+    pub(crate) fn take_legacy_response(
+        &self,
+        head: &RequestHead<'_>,
+        at: &At<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
+        let label = Label::new(MethodKind::Response, Era::Legacy);
+        match self.session(head, at) {
+            Ok(session) => {
+                drop(InUse(session));
+                Answer::empty(202, label)
+            }
+            Err(refusal) => refusal.answer(out, None, None, label),
+        }
+    }
+
+    pub(crate) fn delete_session(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
+        let label = Label::new(MethodKind::Delete, Era::Legacy);
+        match self.session(head, at) {
+            Ok(session) => {
+                let session = InUse(session);
+                self.snapshot.shared().sessions.end(session.0.id);
+                Answer::empty(204, label)
+            }
+            Err(refusal) => refusal.answer(out, None, None, label),
+        }
+    }
+
+    /// The session that the headers name, entered; the caller leaves it.
+    fn session(&self, head: &RequestHead<'_>, at: &At<'_>) -> Result<Arc<Session>, Refusal> {
+        let refuse = |kind, sentence: String| Err(Refusal::new(kind, sentence));
+        let version = head.protocol_version.map(|name| Revision::parse(name).ok_or(name));
+        if let Some(Err(name)) = version {
+            let served =
+                Revision::ALL.iter().map(|revision| revision.as_str()).collect::<Vec<_>>().join(", ");
+            let name = String::from_utf8_lossy(name);
+            let sentence =
+                format!("MCP-Protocol-Version {} is not served; served are {served}", excerpt(&name));
+            return refuse(ErrorKind::SessionVersion, sentence);
+        }
+        let Some(header) = head.session_id else {
+            let sentence = "Mcp-Session-Id is required; open a session with initialize, or send the request with \
+                            MCP-Protocol-Version 2026-07-28 and its _meta";
+            return refuse(ErrorKind::SessionRequired, sentence.to_owned());
+        };
+        let sessions = &self.snapshot.shared().sessions;
+        let session = SessionId::parse(header).and_then(|id| sessions.enter(id, at.principal, at.now));
+        let Some(session) = session else {
+            let sentence = "The session does not exist or has ended; open a new one with initialize";
+            return refuse(ErrorKind::SessionNotFound, sentence.to_owned());
+        };
+        if version.is_some_and(|version| version != Ok(session.revision)) {
+            let negotiated = session.revision.as_str();
+            session.leave(None);
+            let sentence =
+                format!("MCP-Protocol-Version must be {negotiated}, as negotiated for this session");
+            return refuse(ErrorKind::SessionVersion, sentence);
+        }
+        Ok(session)
+    }
+}
+
+/// A session that was entered, and is left at the end of the scope.
+struct InUse(Arc<Session>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.leave(None);
+    }
+}
+
+fn check_params(request: &Request<'_>) -> Result<(), Refusal> {
+    let params = &request.message.params;
+    let invalid =
+        |sentence: String| Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}")));
+    if params.kind() == Kind::Other {
+        return invalid("params must be an object".into());
+    }
+    if params.meta.kind() == Kind::Other {
+        return invalid("params._meta must be an object".into());
+    }
+    match params.duplicate().or(params.meta.duplicate()) {
+        Some(key) => invalid(format!("the key {key} occurs twice")),
+        None => Ok(()),
+    }
+}
+
+fn level(request: &Request<'_>) -> Result<LogLevel, Refusal> {
+    let level = request.message.params.level().and_then(text);
+    level
+        .and_then(|level| LogLevel::parse(&level))
+        .ok_or_else(|| Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}")))
+}
+
+fn full_message(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::SessionsFull => "Too many sessions are in use (max_sessions); try again later",
+        ErrorKind::PrincipalSessionsFull => {
+            "You hold as many sessions as you may (max_sessions_per_principal); end one or try again later"
+        }
+        _ => "Internal error",
+    }
+}

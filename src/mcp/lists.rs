@@ -1,0 +1,97 @@
+//! List results, cut into pages and kept as the bytes that go out.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// The pages of one list.
+pub(crate) struct Pages {
+    pages: Vec<Page>,
+}
+
+struct Page {
+    /// What leads to this page; the first has none.
+    cursor: Option<String>,
+    /// The result object.
+    result: Box<[u8]>,
+}
+
+impl Pages {
+    /// Cuts `entries` (JSON objects) into pages of `page_entries`. `start` follows the opening brace of each result,
+    /// `end` closes it.
+    pub(crate) fn build(
+        start: &str,
+        member: &str,
+        entries: &[&str],
+        end: &str,
+        page_entries: usize,
+    ) -> Pages {
+        let mut chunks: Vec<&[&str]> = entries.chunks(page_entries.max(1)).collect();
+        if chunks.is_empty() {
+            chunks.push(&[]);
+        }
+        let generation = fingerprint(entries);
+        let pages = chunks.iter().enumerate().map(|(index, chunk)| {
+            let next = (index + 1 < chunks.len())
+                .then(|| format!(r#","nextCursor":"{}""#, cursor(generation, index + 1)))
+                .unwrap_or_default();
+            let result = format!(r#"{{{start}"{member}":[{}]{next}{end}"#, chunk.join(","));
+            Page {
+                cursor: (index > 0).then(|| cursor(generation, index)),
+                result: result.into_bytes().into(),
+            }
+        });
+        Pages { pages: pages.collect() }
+    }
+
+    /// The result for a cursor, or for its absence; `None` for a cursor that was never given out.
+    pub(crate) fn result(&self, cursor: Option<&str>) -> Option<&[u8]> {
+        self.pages.iter().find(|page| page.cursor.as_deref() == cursor).map(|page| &*page.result)
+    }
+}
+
+/// Differs between lists that differ, so that a cursor cannot lead into another list.
+fn fingerprint(entries: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    entries.hash(&mut hasher);
+    hasher.finish()
+}
+
+fn cursor(generation: u64, page: usize) -> String {
+    let mut bytes = [0; 12];
+    bytes[..8].copy_from_slice(&generation.to_le_bytes());
+    bytes[8..].copy_from_slice(&(page as u32).to_le_bytes());
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+
+    #[test]
+    fn pages_follow_each_other_to_the_end() {
+        let pages = Pages::build("", "tools", &["1", "2", "3", "4", "5"], "}", 2);
+        let (mut cursor, mut seen) = (None, Vec::new());
+        loop {
+            let page: Value = serde_json::from_slice(pages.result(cursor.as_deref()).unwrap()).unwrap();
+            seen.extend(page["tools"].as_array().unwrap().iter().map(|entry| entry.as_i64().unwrap()));
+            match page["nextCursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => break,
+            }
+        }
+        assert_eq!(seen, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn an_empty_list_is_one_page_and_foreign_cursors_lead_nowhere() {
+        let pages = Pages::build("\"a\":1,", "tools", &[], ",\"z\":2}", 2);
+        assert_eq!(pages.result(None).unwrap(), br#"{"a":1,"tools":[],"z":2}"#);
+        assert!(pages.result(Some("")).is_none() && pages.result(Some("x")).is_none());
+        let other = Pages::build("", "tools", &["1", "2"], "}", 1);
+        let cursor = other.pages[1].cursor.clone().unwrap();
+        assert!(Pages::build("", "tools", &["1", "3"], "}", 1).result(Some(&cursor)).is_none());
+    }
+}

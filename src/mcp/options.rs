@@ -1,0 +1,93 @@
+//! How a dispatcher is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::blocking::Offload;
+use super::json;
+use crate::limits::Limits;
+
+/// Who the server says it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerInfo {
+    /// The name for programs.
+    pub name: String,
+    /// The name for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// The version.
+    pub version: String,
+}
+
+impl Default for ServerInfo {
+    fn default() -> Self {
+        ServerInfo {
+            name: env!("CARGO_PKG_NAME").to_owned(),
+            title: None,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl ServerInfo {
+    pub(crate) fn to_json(&self) -> String {
+        json::line(self).expect("invariant: strings are always JSON")
+    }
+}
+
+/// The settings of a dispatcher.
+#[derive(Clone)]
+pub struct McpOptions {
+    /// Who the server says it is.
+    pub server: ServerInfo,
+    /// Advice for models on how to use the server.
+    pub instructions: Option<String>,
+    /// The limits in force; those of this room are used.
+    pub limits: Limits,
+    /// Globs of the tools to offer; empty: all.
+    pub allow_tools: Vec<String>,
+    /// Globs of the tools not to offer; they win over `allow_tools`.
+    pub deny_tools: Vec<String>,
+    /// Whether tools of the group `p2p` are offered.
+    pub p2p_tools: bool,
+    /// Whether tools of the group `taskqueue` are offered.
+    pub taskqueue_tools: bool,
+    /// Whether tools of the group `workflow` are offered.
+    pub workflow_tools: bool,
+    /// How long a client may keep a list (`ttlMs`, 2026-07-28).
+    pub list_ttl: Duration,
+    /// The threads for blocking tools; needed only where one is registered.
+    pub offload: Option<Arc<dyn Offload>>,
+}
+
+impl Default for McpOptions {
+    fn default() -> Self {
+        McpOptions {
+            server: ServerInfo::default(),
+            instructions: None,
+            limits: Limits::default(),
+            allow_tools: Vec::new(),
+            deny_tools: Vec::new(),
+            p2p_tools: true,
+            taskqueue_tools: true,
+            workflow_tools: true,
+            list_ttl: Duration::from_secs(300),
+            offload: None,
+        }
+    }
+}
+
+impl fmt::Debug for McpOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("McpOptions")
+            .field("server", &self.server)
+            .field("allow_tools", &self.allow_tools)
+            .field("deny_tools", &self.deny_tools)
+            .field("offload", &self.offload.is_some())
+            .finish_non_exhaustive()
+    }
+}

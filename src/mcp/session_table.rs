@@ -1,0 +1,204 @@
+//! Every session of the process: bounded, sharded, usable from any core.
+//!
+//! A session is in one of two lists of its shard, oldest use first: those that wait for `notifications/initialized`,
+//! and the rest. Both ends of its life are then one step: the sweeper and the evictor look at the fronts.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use super::capability::ClientCapabilities;
+use super::era::Revision;
+use super::errors::ErrorKind;
+use super::session::{Session, SessionId};
+use super::shard::{List, Shard};
+use crate::limits::{Limit, Limits};
+
+const SHARDS: usize = 16;
+
+/// How many sessions in use the evictor passes over in one shard before it looks elsewhere.
+const MOST_PASSED_OVER: usize = 64;
+
+/// How many sessions the sweeper ends in one shard before it lets others have the lock.
+const SWEEP_STEP: usize = 64;
+
+pub(crate) struct SessionTable {
+    shards: [Mutex<Shard>; SHARDS],
+    /// Sessions in the table and about to enter it.
+    count: AtomicUsize,
+    principals: Mutex<HashMap<Arc<str>, usize>>,
+    max_sessions: usize,
+    max_per_principal: usize,
+    idle_time: Duration,
+    init_time: Duration,
+}
+
+impl SessionTable {
+    pub(crate) fn new(limits: &Limits) -> SessionTable {
+        let count = |limit: Limit| usize::try_from(limits.value(limit)).unwrap_or(usize::MAX);
+        SessionTable {
+            shards: Default::default(),
+            count: AtomicUsize::new(0),
+            principals: Mutex::default(),
+            max_sessions: count(Limit::Sessions),
+            max_per_principal: count(Limit::SessionsPerPrincipal),
+            idle_time: limits.duration(Limit::SessionIdleTime),
+            init_time: limits.duration(Limit::SessionInitTime),
+        }
+    }
+
+    /// How many sessions there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    fn shard(&self, bits: u128) -> MutexGuard<'_, Shard> {
+        crate::mcp::lock(&self.shards[bits as usize % SHARDS])
+    }
+
+    /// Opens a session, evicting one that is not in use where the table is full.
+    pub(crate) fn open(
+        &self,
+        principal: &str,
+        revision: Revision,
+        capabilities: ClientCapabilities,
+        now: Instant,
+    ) -> Result<Arc<Session>, ErrorKind> {
+        self.reserve(now)?;
+        let principal = self.admit(principal).inspect_err(|_| self.release())?;
+        let Ok(id) = SessionId::random() else {
+            tracing::error!("the system's random source failed");
+            self.dismiss(&principal);
+            self.release();
+            return Err(ErrorKind::Internal);
+        };
+        let session = Arc::new(Session::new(id, principal, revision, capabilities));
+        self.shard(id.bits()).insert(session.clone(), now);
+        Ok(session)
+    }
+
+    /// The session of that id, if it lives and belongs to the principal; a use of it. The caller enters it before
+    /// anything can evict it, and leaves it at the end of the request.
+    pub(crate) fn enter(&self, id: SessionId, principal: &str, now: Instant) -> Option<Arc<Session>> {
+        let session = {
+            let mut shard = self.shard(id.bits());
+            if self.is_over(shard.peek(id)?, now) {
+                None
+            } else {
+                let session = shard.touch(id, now).filter(|session| &*session.principal == principal)?;
+                session.enter();
+                Some(session)
+            }
+        };
+        if session.is_none() {
+            self.end(id);
+        }
+        session
+    }
+
+    /// Moves a session from those that wait to be initialized to the rest.
+    pub(crate) fn initialized(&self, session: &Session, now: Instant) {
+        if session.set_initialized() {
+            self.shard(session.id.bits()).promote(session.id, now);
+        }
+    }
+
+    /// Ends the session; its waiting calls are cancelled. False when there was none.
+    pub(crate) fn end(&self, id: SessionId) -> bool {
+        let removed = self.shard(id.bits()).remove(id);
+        removed.is_some_and(|session| {
+            self.forget(&session);
+            true
+        })
+    }
+
+    /// Ends the sessions whose time is over, those in use excepted; returns how many.
+    pub(crate) fn sweep(&self, now: Instant) -> usize {
+        let lists = [(List::Fresh, self.init_time), (List::Used, self.idle_time)];
+        let mut ended = 0;
+        for (index, (list, time)) in (0..SHARDS).flat_map(|index| lists.map(|list| (index, list))) {
+            loop {
+                let step = crate::mcp::lock(&self.shards[index]).expire(list, time, now, SWEEP_STEP);
+                step.removed.iter().for_each(|session| self.forget(session));
+                ended += step.removed.len();
+                if step.done {
+                    break;
+                }
+            }
+        }
+        ended
+    }
+
+    fn is_over(&self, (list, last_used, busy): (List, Instant, bool), now: Instant) -> bool {
+        let time = if list == List::Fresh { self.init_time } else { self.idle_time };
+        !busy && now.saturating_duration_since(last_used) >= time
+    }
+
+    /// Takes a place in the table.
+    fn reserve(&self, now: Instant) -> Result<(), ErrorKind> {
+        // Another core may take the place that an eviction freed; a few rounds settle it.
+        for _ in 0..4 {
+            let below = |count| (count < self.max_sessions).then_some(count + 1);
+            if self.count.fetch_update(Ordering::AcqRel, Ordering::Acquire, below).is_ok() {
+                return Ok(());
+            }
+            if !self.evict(List::Fresh, now) && !self.evict(List::Used, now) {
+                return Err(ErrorKind::SessionsFull);
+            }
+        }
+        Err(ErrorKind::SessionsFull)
+    }
+
+    /// Ends the session of one list that was unused for longest; false when all are in use.
+    fn evict(&self, list: List, now: Instant) -> bool {
+        let oldest = self
+            .shards
+            .iter()
+            .filter_map(|shard| crate::mcp::lock(shard).oldest_idle(list, now, MOST_PASSED_OVER))
+            .min_by_key(|(_, last_used)| *last_used);
+        let Some((id, _)) = oldest else { return false };
+        let removed = self.shard(id.bits()).remove_idle(id);
+        // Used meanwhile: the next round finds another.
+        removed.is_none_or(|session| {
+            self.forget(&session);
+            true
+        })
+    }
+
+    fn admit(&self, principal: &str) -> Result<Arc<str>, ErrorKind> {
+        let mut principals = crate::mcp::lock(&self.principals);
+        let Some((name, _)) = principals.get_key_value(principal) else {
+            let name: Arc<str> = principal.into();
+            principals.insert(name.clone(), 1);
+            return Ok(name);
+        };
+        let name = name.clone();
+        let held = principals.get_mut(principal).expect("invariant: found one line above");
+        if *held >= self.max_per_principal {
+            return Err(ErrorKind::PrincipalSessionsFull);
+        }
+        *held += 1;
+        Ok(name)
+    }
+
+    fn dismiss(&self, principal: &Arc<str>) {
+        let mut principals = crate::mcp::lock(&self.principals);
+        let Some(held) = principals.get_mut(principal) else { return };
+        *held -= 1;
+        if *held == 0 {
+            principals.remove(principal);
+        }
+    }
+
+    fn release(&self) {
+        self.count.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// Undoes what opening did, after the session left its shard.
+    fn forget(&self, session: &Session) {
+        session.end();
+        self.dismiss(&session.principal);
+        self.release();
+    }
+}

@@ -1,0 +1,123 @@
+//! What every core reads to serve requests, and the one handle to it that a core keeps.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::blocking::Offload;
+use super::lists::Pages;
+use super::options::McpOptions;
+use super::registry::{Registered, Registry, RegistryError};
+use super::session_table::SessionTable;
+use crate::mcp::{Revision, json};
+
+/// The `_meta` key under which a result names its server.
+pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
+
+/// A core's own handle: its reference count is touched once a call, so no two cores should share it.
+pub(crate) struct Snapshot {
+    shared: Arc<Shared>,
+}
+
+impl Snapshot {
+    pub(crate) fn new(shared: Arc<Shared>) -> Snapshot {
+        Snapshot { shared }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+
+    pub(crate) fn for_another_core(&self) -> Snapshot {
+        Snapshot { shared: self.shared.clone() }
+    }
+}
+
+/// Built once from the registry and the options; sessions are all that changes in it.
+pub(crate) struct Shared {
+    tools: Vec<Registered>,
+    index: HashMap<Box<str>, u32>,
+    /// `"io.modelcontextprotocol/serverInfo":{…}`
+    pub(crate) server_meta: Box<[u8]>,
+    /// The result of `server/discover`.
+    pub(crate) discover: Box<[u8]>,
+    /// What follows the protocol version in the result of `initialize`.
+    pub(crate) initialize_tail: Box<[u8]>,
+    pub(crate) modern_tools: Pages,
+    pub(crate) legacy_tools: Pages,
+    pub(crate) sessions: SessionTable,
+    pub(crate) offload: Option<Arc<dyn Offload>>,
+    pub(crate) stream_queue_bytes: usize,
+    pub(crate) max_depth: usize,
+}
+
+impl Shared {
+    pub(crate) fn build(registry: Registry, options: McpOptions) -> Result<Shared, RegistryError> {
+        let tools = registry.build(&options)?;
+        let index = (0u32..).zip(&tools).map(|(index, tool)| (tool.name.as_str().into(), index)).collect();
+        let server_info = options.server.to_json();
+        let server_meta = format!(r#""{SERVER_INFO_KEY}":{server_info}"#).into_bytes().into_boxed_slice();
+        let limits = options.limits;
+        let page = usize::try_from(limits.max_page_entries).unwrap_or(usize::MAX);
+        let ttl_ms = u64::try_from(options.list_ttl.as_millis()).unwrap_or(u64::MAX);
+        let cache = format!(r#","ttlMs":{ttl_ms},"cacheScope":"public""#);
+        let instructions = options.instructions.as_deref().map(instructions).unwrap_or_default();
+        let meta = String::from_utf8_lossy(&server_meta);
+        let modern_end = format!(r#"{cache},"_meta":{{{meta}}}}}"#);
+        let modern_tools: Vec<&str> = tools.iter().map(|tool| &*tool.modern_entry).collect();
+        let legacy_tools: Vec<&str> = tools.iter().map(|tool| &*tool.legacy_entry).collect();
+        Ok(Shared {
+            index,
+            discover: discover(&instructions, &modern_end),
+            initialize_tail: format!(
+                r#"","capabilities":{CAPABILITIES},"serverInfo":{server_info}{instructions}}}"#
+            )
+            .into_bytes()
+            .into(),
+            modern_tools: Pages::build(
+                r#""resultType":"complete","#,
+                "tools",
+                &modern_tools,
+                &modern_end,
+                page,
+            ),
+            legacy_tools: Pages::build("", "tools", &legacy_tools, "}", page),
+            tools,
+            server_meta,
+            sessions: SessionTable::new(&limits),
+            offload: options.offload,
+            stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
+            max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
+        })
+    }
+
+    pub(crate) fn tool(&self, index: u32) -> &Registered {
+        &self.tools[index as usize]
+    }
+
+    pub(crate) fn find(&self, name: &str) -> Option<u32> {
+        self.index.get(name).copied()
+    }
+
+    pub(crate) fn tools(&self) -> &[Registered] {
+        &self.tools
+    }
+}
+
+/// What the server offers, in both eras.
+const CAPABILITIES: &str = r#"{"logging":{},"tools":{}}"#;
+
+fn instructions(text: &str) -> String {
+    let mut member = br#","instructions":"#.to_vec();
+    json::string(&mut member, text);
+    String::from_utf8(member).expect("invariant: a JSON string is UTF-8")
+}
+
+fn discover(instructions: &str, end: &str) -> Box<[u8]> {
+    let versions = Revision::ALL.iter().map(|revision| format!("\"{}\"", revision.as_str()));
+    let versions = versions.collect::<Vec<_>>().join(",");
+    format!(
+        r#"{{"resultType":"complete","supportedVersions":[{versions}],"capabilities":{CAPABILITIES}{instructions}{end}"#
+    )
+    .into_bytes()
+    .into()
+}

@@ -1,0 +1,185 @@
+//! `tools/call` and `tools/list`, as far as both eras share them.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::answer::{Answer, Label, Outcome, Refusal, excerpt};
+use super::call::Call;
+use super::capability::ClientCapabilities;
+use super::context::{CallState, Context};
+use super::dispatcher::{Dispatcher, Request};
+use super::envelope::{is_string_or_integer, text};
+use super::era::Revision;
+use super::errors::ErrorKind;
+use super::handler::Started;
+use super::head::Transport;
+use super::level::LogLevel;
+use super::lists::Pages;
+use super::outcome;
+use super::param_headers;
+use super::reply::Reply;
+use super::session::Session;
+use super::signals::Signals;
+use super::small_text::SmallText;
+
+/// What the era knows about a call besides the request.
+pub(crate) struct CallMeta {
+    pub(crate) revision: Revision,
+    pub(crate) capabilities: ClientCapabilities,
+    pub(crate) log_level: Option<LogLevel>,
+    /// Entered already; the call leaves it.
+    pub(crate) session: Option<Arc<Session>>,
+}
+
+impl Dispatcher {
+    /// Starts the tool that the request names.
+    pub(crate) fn call_tool(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        meta: CallMeta,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Refusal> {
+        let entered = Entered(meta.session.clone());
+        let index = self.find_tool(request)?;
+        let arguments = arguments(request)?;
+        check_progress_token(request)?;
+        let tool = self.snapshot.shared().tool(index);
+        if !tool.header_params.is_empty()
+            && meta.revision.is_modern()
+            && request.head.transport == Transport::Http
+        {
+            param_headers::check(&tool.header_params, request.head.params, arguments)
+                .map_err(|sentence| Refusal::new(ErrorKind::HeaderMismatch, sentence))?;
+        }
+        let state = Arc::new(self.call_state(request, id, index, meta, tool.timeout));
+        let context = Context { state: state.clone() };
+        let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));
+        let started = catch_unwind(start).unwrap_or_else(|panic| {
+            let error = outcome::panicked(&tool.name, &*panic);
+            Started::Running(Box::pin(std::future::ready(Err(error))))
+        });
+        match started {
+            Started::Running(future) => {
+                entered.keep();
+                Ok(Outcome::Call(Call::new(state, future)))
+            }
+            Started::Invalid(problem) => Ok(Outcome::Answer(invalid_arguments(&state, &problem, out))),
+            Started::Full => {
+                let message = format!(
+                    "The tool {} cannot start now: every thread for blocking tools is taken",
+                    tool.name
+                );
+                let refusal = Refusal::new(ErrorKind::BlockingFull, message);
+                let label = label(&state);
+                Ok(Outcome::Answer(refusal.answer(out, Some(id), Some(state.revision), label)))
+            }
+        }
+    }
+
+    fn find_tool(&self, request: &Request<'_>) -> Result<u32, Refusal> {
+        let Some(name) = request.message.params.name().and_then(text) else {
+            let message = "Invalid params: params.name is required and must be a string";
+            return Err(Refusal::new(ErrorKind::InvalidParams, message));
+        };
+        self.snapshot
+            .shared()
+            .find(&name)
+            .ok_or_else(|| Refusal::new(ErrorKind::UnknownTool, format!("Unknown tool: {}", excerpt(&name))))
+    }
+
+    fn call_state(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        tool: u32,
+        meta: CallMeta,
+        timeout: std::time::Duration,
+    ) -> CallState {
+        let at = request.at;
+        let traceparent = at.traceparent.and_then(|value| std::str::from_utf8(value).ok());
+        CallState {
+            snapshot: self.snapshot.clone(),
+            tool,
+            core: at.core,
+            // A deadline beyond the clock's range is none that anyone lives to see.
+            deadline: at.now.checked_add(timeout).unwrap_or(at.now + std::time::Duration::from_secs(86_400)),
+            revision: meta.revision,
+            id: SmallText::from(id),
+            principal: SmallText::from(at.principal),
+            progress_token: request.message.params.meta.progress_token().map(SmallText::from),
+            log_level: meta.log_level,
+            capabilities: meta.capabilities,
+            traceparent: traceparent.map(Box::from),
+            session: meta.session,
+            signals: Signals::default(),
+        }
+    }
+}
+
+/// Leaves the session at the end of its scope, unless a call took that over.
+struct Entered(Option<Arc<Session>>);
+
+impl Entered {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(session) = &self.0 {
+            session.leave(None);
+        }
+    }
+}
+
+fn label(state: &CallState) -> Label {
+    use super::method::MethodKind;
+    Label { tool: Some(state.tool), ..Label::new(MethodKind::ToolsCall, state.revision.era()) }
+}
+
+/// Invalid arguments are a result that the model sees, so that it can call again with better ones.
+fn invalid_arguments(state: &CallState, problem: &str, out: &mut Vec<u8>) -> Answer {
+    let text = format!("Invalid arguments for the tool {}: {problem}.", state.tool_name());
+    outcome::write_reply(out, state, &Reply::text(text).failed());
+    let kind = ErrorKind::InvalidArguments;
+    let status = kind.status(Some(state.revision));
+    Answer::with_body(status, Label { error: Some(kind), ..label(state) })
+}
+
+/// The arguments as JSON text; absent means none.
+fn arguments<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
+    match request.message.params.arguments() {
+        None | Some("null") => Ok("{}"),
+        // Typed arguments could be read from an array too, so the form is checked here.
+        Some(raw) if raw.starts_with('{') => Ok(raw),
+        Some(_) => {
+            Err(Refusal::new(ErrorKind::InvalidParams, "Invalid params: params.arguments must be an object"))
+        }
+    }
+}
+
+pub(crate) fn check_progress_token(request: &Request<'_>) -> Result<(), Refusal> {
+    match request.message.params.meta.progress_token() {
+        Some(token) if !is_string_or_integer(token) => {
+            let message = "Invalid params: params._meta.progressToken must be a string or an integer";
+            Err(Refusal::new(ErrorKind::InvalidParams, message))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The page that the request's cursor leads to.
+pub(crate) fn page<'p>(pages: &'p Pages, request: &Request<'_>) -> Result<&'p [u8], Refusal> {
+    let cursor = match request.message.params.cursor() {
+        None | Some("null") => None,
+        Some(raw) => Some(text(raw).ok_or_else(bad_cursor)?),
+    };
+    pages.result(cursor.as_deref()).ok_or_else(bad_cursor)
+}
+
+fn bad_cursor() -> Refusal {
+    let message = "Invalid params: params.cursor was not given out by this server; start again without one";
+    Refusal::new(ErrorKind::InvalidParams, message)
+}
