@@ -30,7 +30,13 @@ pub(super) fn read<'a>(
         }));
         return Vec::new();
     }
-    reader.section("", document.get_ref(), problems)
+    // The parser sorts by key; people read from the top.
+    let mut unknown = Vec::new();
+    let mut given = reader.section("", document.get_ref(), &mut unknown);
+    unknown.sort_by(|left: &Problem, right| left.origin.cmp(&right.origin));
+    given.sort_by(|left, right| left.origin.cmp(&right.origin));
+    problems.extend(unknown);
+    given
 }
 
 struct Reader<'t, 'a> {

@@ -276,6 +276,9 @@ fn read_origin(text: &str) -> Result<String, String> {
 }
 
 fn read_glob(text: &str) -> Result<String, String> {
+    if text.contains(|c: char| c.is_control() || c.is_whitespace()) {
+        return Err(format!("{text:?} holds what no tool name holds"));
+    }
     Glob::new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
 }
 

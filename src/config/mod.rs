@@ -14,6 +14,8 @@ mod rules;
 mod settings;
 mod show;
 mod suggest;
+#[cfg(test)]
+mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
 //! What must hold of a configuration as a whole, wherever its values came from.
 
 use super::error::{ConfigError, Problem};
-use super::kind::{Kind, Raw, Value};
+use super::kind::{Kind, Value};
 use super::load::Origin;
 use super::settings::settings;
 use super::show::as_raw;
@@ -12,21 +12,19 @@ pub(super) fn validate(config: &ServerConfig) -> Result<(), ConfigError> {
     let mut problems = Vec::new();
     for setting in settings() {
         let value = setting.get(config);
-        let required = !matches!(setting.kind, Kind::Address | Kind::Cores)
-            && !matches!(
-                setting.kind,
-                Kind::Text { optional: true, .. } | Kind::Integer { optional: true, .. }
-            );
-        if value == Value::Unset && !required {
+        if value == Value::Unset {
             continue;
         }
-        let raw: Raw = as_raw(&value);
-        if let Err(reason) = setting.kind.read(&raw) {
-            let reason = if reason.is_empty() { String::new() } else { format!("{reason}; ") };
-            let message = format!("{reason}allowed is {}", setting.kind.allowed());
-            let value = Some(show::masked(setting, &value));
-            problems.push(Problem { key: setting.path(), value, origin: Origin::Code, message });
-        }
+        let reason = match setting.kind.read(&as_raw(&value)) {
+            Ok(read) if read == value || setting.kind == Kind::Cores => continue,
+            // Reading tidies (a trailing slash, capitals in a host name); a value set in code must be tidy already.
+            Ok(read) => format!("write it as {}; ", show::masked(setting, &read)),
+            Err(reason) if reason.is_empty() => reason,
+            Err(reason) => format!("{reason}; "),
+        };
+        let message = format!("{reason}allowed is {}", setting.kind.allowed());
+        let value = Some(show::masked(setting, &value));
+        problems.push(Problem { key: setting.path(), value, origin: Origin::Code, message });
     }
     if problems.is_empty() {
         problems = across_settings(config, |_| Origin::Code);

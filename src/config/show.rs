@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::ServerConfig;
-use super::kind::{Raw, Value};
+use super::kind::{Kind, Raw, Value};
 use super::load::Loaded;
 use super::settings::{Reading, Setting, settings};
 
@@ -57,25 +57,55 @@ pub(super) fn print(loaded: &Loaded, table: &[Setting]) -> String {
     out
 }
 
-/// The table of every setting in Markdown, as `docs/configuration.md` holds it.
+/// The tables of every setting in Markdown, as `docs/configuration.md` holds them.
 pub fn settings_markdown() -> String {
-    let mut out = String::new();
-    for (section, title) in [("", "Settings"), ("limits", "Limits, in the section `[limits]`")] {
-        let _ = writeln!(out, "### {title}\n\n| key | default | allowed | environment | flag | meaning |");
-        let _ = writeln!(out, "|---|---|---|---|---|---|");
-        for setting in settings().iter().filter(|setting| setting.section == section) {
-            let _ = writeln!(out, "{}", row(setting));
-        }
-        out.push('\n');
+    let mut out =
+        String::from("### Settings\n\n| key | default | allowed | environment | flag | meaning |\n");
+    out.push_str("|---|---|---|---|---|---|\n");
+    for setting in settings().iter().filter(|setting| setting.section.is_empty()) {
+        let flag = format!("`--{}`", setting.flag);
+        out.push_str(&row(&[
+            &key(setting),
+            &default(setting),
+            &allowed(setting),
+            &names(setting),
+            &flag,
+            setting.doc,
+        ]));
     }
-    out.trim_end().to_owned() + "\n"
+    out.push_str("\n### Limits, in the section `[limits]`, or `--limit KEY=NUMBER`\n\n");
+    out.push_str("| key | default | from | to | environment | meaning |\n|---|---|---|---|---|---|\n");
+    for setting in settings().iter().filter(|setting| !setting.section.is_empty()) {
+        let Kind::Integer { min, max, .. } = setting.kind else { continue };
+        let (min, max) = (min.to_string(), max.to_string());
+        out.push_str(&row(&[&key(setting), &default(setting), &min, &max, &names(setting), setting.doc]));
+    }
+    out
 }
 
-fn row(setting: &Setting) -> String {
-    let default = match setting.get(&ServerConfig::default()) {
+fn row(cells: &[&str]) -> String {
+    format!("| {} |\n", cells.join(" | ").replace("p2p_*", "`p2p_*`"))
+}
+
+fn key(setting: &Setting) -> String {
+    format!("`{}`", setting.key)
+}
+
+fn default(setting: &Setting) -> String {
+    match setting.get(&ServerConfig::default()) {
         Value::Unset => "unset".to_owned(),
         value => format!("`{}`", masked(setting, &value)),
-    };
+    }
+}
+
+fn allowed(setting: &Setting) -> String {
+    match setting.kind {
+        Kind::Flag => "true or false".to_owned(),
+        kind => kind.allowed(),
+    }
+}
+
+fn names(setting: &Setting) -> String {
     let aliases = setting.aliases.iter().map(|alias| match alias.reading {
         Reading::Same => format!("`{}`", alias.name),
         Reading::Inverted => format!("`{}` (the opposite)", alias.name),
@@ -84,13 +114,5 @@ fn row(setting: &Setting) -> String {
         Reading::Port => format!("`{}` (the port)", alias.name),
     });
     let names: Vec<String> = std::iter::once(format!("`{}`", setting.variable())).chain(aliases).collect();
-    let flag = match setting.flag {
-        "" => format!("`--limit {}=…`", setting.key),
-        flag => format!("`--{flag}`"),
-    };
-    let columns =
-        [&format!("`{}`", setting.key), &default, &setting.kind.allowed(), &names.join(", "), &flag];
-    let cells: Vec<String> =
-        columns.iter().map(|text| text.replace('|', "\\|").replace("p2p_*", "`p2p_*`")).collect();
-    format!("| {} | {} |", cells.join(" | "), setting.doc)
+    names.join(", ")
 }

@@ -69,12 +69,10 @@ impl fmt::Display for TopologyError {
             TopologyError::BadCoreList(piece) => {
                 write!(f, "{piece:?} is neither a core number up to {MAX_CORE} nor a range like 0-3")
             }
-            TopologyError::NotAllowed { refused, allowed } => write!(
-                f,
-                "cores {} were asked for, but this process may only use {}",
-                format_core_list(refused),
-                format_core_list(allowed)
-            ),
+            TopologyError::NotAllowed { refused, allowed } => {
+                let (refused, allowed) = (format_core_list(refused), format_core_list(allowed));
+                write!(f, "{refused} cannot be used: this process may only run on {allowed}")
+            }
             TopologyError::NoCores => f.write_str("the list of cores is empty; name at least one"),
             TopologyError::Unknown(reason) => write!(f, "the allowed cores cannot be read: {reason}"),
         }
@@ -255,7 +253,7 @@ mod tests {
         let set = machine(8, Some(100_000)).select(Some(&[5, 2, 5]), None).unwrap();
         assert_eq!((set.cores.as_slice(), set.pinned), (&[2, 5][..], true));
         let error = machine(2, None).select(Some(&[1, 2, 3]), None).unwrap_err();
-        assert_eq!(error.to_string(), "cores 2-3 were asked for, but this process may only use 0-1");
+        assert_eq!(error.to_string(), "2-3 cannot be used: this process may only run on 0-1");
         assert_eq!(machine(2, None).select(Some(&[]), None), Err(TopologyError::NoCores));
     }
 

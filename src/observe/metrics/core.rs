@@ -11,9 +11,9 @@ use crate::limits::Limit;
 #[repr(usize)]
 pub(super) enum Counter {
     ConnectionsAccepted,
-    ConnectionsClosed,
+    ConnectionsOpen,
     RequestsStarted,
-    RequestsEnded,
+    RequestsInFlight,
     BytesReceived,
     BytesSent,
     SessionsEvicted,
@@ -60,24 +60,32 @@ impl CoreMetrics {
         bump(&self.counters[counter as usize], by);
     }
 
+    /// Takes one off a gauge. A caller that ends more than it started would wrap it, so it stops at 0.
+    fn uncount(&self, gauge: Counter) {
+        let gauge = &self.counters[gauge as usize];
+        gauge.store(gauge.load(Relaxed).saturating_sub(1), Relaxed);
+    }
+
     /// A connection was accepted.
     pub fn connection_accepted(&self) {
         self.count(Counter::ConnectionsAccepted, 1);
+        self.count(Counter::ConnectionsOpen, 1);
     }
 
     /// A connection that was accepted on this core has closed.
     pub fn connection_closed(&self) {
-        self.count(Counter::ConnectionsClosed, 1);
+        self.uncount(Counter::ConnectionsOpen);
     }
 
     /// A request was read and is being answered.
     pub fn request_started(&self) {
         self.count(Counter::RequestsStarted, 1);
+        self.count(Counter::RequestsInFlight, 1);
     }
 
     /// A request that started on this core has its answer, or lost its client.
     pub fn request_ended(&self) {
-        self.count(Counter::RequestsEnded, 1);
+        self.uncount(Counter::RequestsInFlight);
     }
 
     /// A response head with this status was written.
@@ -143,15 +151,12 @@ impl CoreMetrics {
 
     /// Connections open on this core now.
     pub fn connections_open(&self) -> u64 {
-        // The later event is read first, so that a reader on another core never sees more closed than accepted.
-        let closed = self.counter(Counter::ConnectionsClosed);
-        self.counter(Counter::ConnectionsAccepted).saturating_sub(closed)
+        self.counter(Counter::ConnectionsOpen)
     }
 
     /// Requests being answered on this core now.
     pub fn requests_in_flight(&self) -> u64 {
-        let ended = self.counter(Counter::RequestsEnded);
-        self.counter(Counter::RequestsStarted).saturating_sub(ended)
+        self.counter(Counter::RequestsInFlight)
     }
 
     pub(super) fn counter(&self, counter: Counter) -> u64 {

@@ -153,7 +153,7 @@ pub(super) fn opcodes(facts: &Facts) -> Check {
 pub(super) fn memlock(facts: &Facts, executors: usize) -> Check {
     let needed = memlock_needed(executors);
     let soft = facts.memlock.soft;
-    let found = format!("{} for {executors} executors", bytes(soft));
+    let found = format!("{} for {}", bytes(soft), plural(executors, "executor"));
     let mend = format!(
         "allow {}: LimitMEMLOCK= in the unit, --ulimit memlock= in a container, `ulimit -l` in a shell",
         bytes(needed)
@@ -205,7 +205,7 @@ pub(super) fn cores(facts: &Facts, cores: &Cores) -> Check {
             let (chosen, allowed) = (format_core_list(&set.cores), format_core_list(&facts.affinity));
             let found = match set.pinned {
                 true => format!("{chosen} of {allowed}, {how}"),
-                false => format!("{} executors on {allowed}, {how}", set.cores.len()),
+                false => format!("{} on {allowed}, {how}", plural(set.cores.len(), "executor")),
             };
             Check::ok("cores", found)
         }
@@ -230,7 +230,7 @@ pub(super) fn quota(facts: &Facts, cores: &Cores) -> Check {
             "run on at most {} cores, or raise the quota; throttling stalls every core",
             quota.cores()
         );
-        return Check::warn("cpu quota", format!("{found} for {executors} executors"), mend);
+        return Check::warn("cpu quota", format!("{found} for {}", plural(executors, "executor")), mend);
     }
     Check::ok("cpu quota", found)
 }
@@ -248,6 +248,10 @@ pub(super) fn numa(facts: &Facts, cores: &Cores) -> Check {
             "expect slower memory now and then; one server per node with `cores` set avoids it",
         ),
     }
+}
+
+fn plural(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }
 
 fn count(limit: u64) -> String {
