@@ -22,8 +22,7 @@ async fn add(args: Add, _ctx: Context) -> Result<String, ToolError> {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = ServerConfig::from_env()?;
     ringmesh::init_tracing(config.log_filter(), config.log_format)?;
-    let mut registry = Registry::new();
-    registry.tool("add", "Adds two numbers", add)?;
+    let registry = Registry::new().tool("add", "Adds two numbers", add);
     Server::new(config).registry(registry).builtin_tools().handle_signals().run()?;
     Ok(())
 }

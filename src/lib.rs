@@ -13,8 +13,7 @@
 //!     Ok(format!("Hello, {}", args.name))
 //! }
 //!
-//! let mut registry = Registry::new();
-//! registry.tool("greet", "Greets somebody", greet)?;
+//! let registry = Registry::new().tool("greet", "Greets somebody", greet);
 //! Server::new(ServerConfig::default()).registry(registry).run()?;
 //! # Ok::<(), ringmesh::BoxError>(())
 //! ```
@@ -51,6 +50,8 @@ pub mod server;
 pub mod tools;
 
 pub use config::{ConfigError, ServerConfig};
-pub use mcp::{Context, Json, Registry, Reply, ToolError};
+pub use mcp::{Context, Json, Registry, Reply, Tool, ToolError};
 pub use observe::{LogFormat, init_tracing};
-pub use server::{App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env};
+pub use server::{
+    App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env,
+};

@@ -15,10 +15,8 @@ use ringmesh::{BoxError, Context, Ended, Registry, Server, ServerConfig, ServerE
 struct Nothing {}
 
 fn registry(name: &'static str, reply: &'static str) -> Registry {
-    let mut registry = Registry::new();
     let tool = move |_: Nothing, _: Context| async move { Ok::<_, ToolError>(reply) };
-    registry.tool(name, "A tool for tests", tool).unwrap();
-    registry
+    Registry::new().tool(name, "A tool for tests", tool)
 }
 
 #[test]
@@ -86,7 +84,8 @@ fn set_up_registers_the_tools() {
 fn executor_context_check() {
     let outside = futures_lite::future::block_on(Server::new(config()).run_in_executor());
     assert!(matches!(outside, Err(ServerError::OutsideExecutor)), "{outside:?}");
-    let inside = spawn_executor(None, "test", &ExecutorSettings::default(), || async { Server::new(config()).run() });
+    let inside =
+        spawn_executor(None, "test", &ExecutorSettings::default(), || async { Server::new(config()).run() });
     let inside = inside.unwrap().join().unwrap();
     assert!(matches!(inside, Err(ServerError::InsideExecutor)), "{inside:?}");
 }

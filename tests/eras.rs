@@ -41,8 +41,12 @@ fn a_modern_client_discovers_lists_and_calls() {
     let versions = discovered["result"]["supportedVersions"].as_array().unwrap();
     assert!(versions.contains(&"2026-07-28".into()), "{versions:?}");
     let listed = client.ask(modern(2, "tools/list", json!({}))).json();
-    let names: Vec<&str> =
-        listed["result"]["tools"].as_array().unwrap().iter().map(|tool| tool["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = listed["result"]["tools"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| tool["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["echo", "server_status"]);
     assert!(listed["result"]["ttlMs"].is_u64() && listed["result"]["cacheScope"].is_string());
     let called = client.call("echo", json!({ "message": "grüße \"you\" \n\u{1F980}" })).json();
@@ -59,7 +63,12 @@ fn older_clients_open_a_session_list_call_and_end_it() {
         let listed = ask(&mut client, &session, "tools/list", json!({})).json();
         assert_eq!(listed["result"]["tools"][0]["name"], "echo");
         assert!(listed["result"].get("resultType").is_none(), "a word of the new era");
-        let called = ask(&mut client, &session, "tools/call", json!({ "name": "echo", "arguments": { "message": "hi" } }));
+        let called = ask(
+            &mut client,
+            &session,
+            "tools/call",
+            json!({ "name": "echo", "arguments": { "message": "hi" } }),
+        );
         assert_eq!(text(&called.json()), "hi");
         let end = format!("DELETE /mcp HTTP/1.1\r\nHost: localhost\r\n{}\r\n", header(&session));
         assert_eq!(client.ask(end).status, 204);
@@ -98,7 +107,8 @@ fn a_call_is_cancelled_by_a_notification_on_another_connection() {
     let started = || fate.started.load(std::sync::atomic::Ordering::SeqCst) == 1;
     common::tools::eventually("the call runs", started);
     // Several connections, so that one lands on another core.
-    let cancel = r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7,"reason":"enough"}}"#;
+    let cancel =
+        r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7,"reason":"enough"}}"#;
     for _ in 0..4 {
         assert_eq!(server.client().ask(post(cancel, &header(&session))).status, 202);
     }
@@ -116,7 +126,9 @@ fn an_older_call_runs_on_without_its_client() {
     let body = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call",
         "params": { "name": "linger", "arguments": { "ms": 300 } } });
     calling.send(post(&body.to_string(), &header(&session)));
-    common::tools::eventually("the call runs", || fate.started.load(std::sync::atomic::Ordering::SeqCst) == 1);
+    common::tools::eventually("the call runs", || {
+        fate.started.load(std::sync::atomic::Ordering::SeqCst) == 1
+    });
     drop(calling);
     common::tools::eventually("it finishes", || fate.finished.load(std::sync::atomic::Ordering::SeqCst) == 1);
 }
@@ -130,7 +142,8 @@ fn progress_turns_the_answer_into_a_stream() {
     assert_eq!(answer.header("content-type"), Some("text/event-stream"));
     assert_eq!(answer.header("x-accel-buffering"), Some("no"));
     let events = answer.events();
-    let progress: Vec<f64> = events[..3].iter().map(|event| event["params"]["progress"].as_f64().unwrap()).collect();
+    let progress: Vec<f64> =
+        events[..3].iter().map(|event| event["params"]["progress"].as_f64().unwrap()).collect();
     assert_eq!(progress, [1.0, 2.0, 3.0]);
     assert!(events[..3].iter().all(|event| event["params"]["progressToken"] == "p"));
     assert_eq!(text(&events[3]), "sent");
@@ -154,9 +167,12 @@ fn hosts_and_origins_are_checked_and_probes_are_not() {
     assert_eq!(with("localhost", "Origin: http://evil.com\r\n"), 403);
     assert_eq!(with("localhost", "Origin: null\r\n"), 403);
     for probe in ["/health", "/livez", "/readyz", "/metrics"] {
-        let answer = server.client().ask(format!("GET {probe} HTTP/1.1\r\nHost: balancer\r\nOrigin: null\r\n\r\n"));
+        let answer =
+            server.client().ask(format!("GET {probe} HTTP/1.1\r\nHost: balancer\r\nOrigin: null\r\n\r\n"));
         assert_eq!(answer.status, 200, "{probe}");
-        let head = server.client().ask(format!("HEAD {probe} HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n"));
+        let head = server
+            .client()
+            .ask(format!("HEAD {probe} HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n"));
         assert_eq!(head.status, 200);
     }
 }

@@ -63,7 +63,10 @@ fn a_tool_that_spins_blocks_its_core_alone_and_is_named() {
     let (registry, _) = tools::registry();
     let config = ServerConfig { stall_threshold_ms: 200, ..config() };
     let server = TestServer::with_tools(config, registry);
-    let cores = server.client().ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").json()["cores"].as_array().unwrap().len();
+    let cores = server.client().ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").json()["cores"]
+        .as_array()
+        .unwrap()
+        .len();
     let mut spinning = server.client();
     spinning.send(call("spin", json!({ "ms": 1500 })));
     std::thread::sleep(Duration::from_millis(600));
@@ -88,7 +91,10 @@ fn a_tool_that_spins_blocks_its_core_alone_and_is_named() {
         server.client().ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status == 200
     });
     let metrics = server.client().ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    let stalls = metrics.text().lines().find(|line| line.starts_with("ringmesh_core_stalls_total") && !line.ends_with(" 0"));
+    let stalls = metrics
+        .text()
+        .lines()
+        .find(|line| line.starts_with("ringmesh_core_stalls_total") && !line.ends_with(" 0"));
     assert!(stalls.is_some(), "{}", metrics.text());
 }
 
@@ -127,7 +133,11 @@ fn a_thousand_open_connections_are_all_served() {
 #[test]
 fn bytes_that_are_no_http_are_answered_and_closed() {
     let (server, _) = start();
-    for garbage in [&b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..], b"\x13/multistream/1.0.0\n", b"\0\0\0\0\r\n\r\n"] {
+    for garbage in [
+        &b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"[..],
+        b"\x13/multistream/1.0.0\n",
+        b"\0\0\0\0\r\n\r\n",
+    ] {
         let mut client = server.client();
         client.try_send(garbage);
         client.try_send(b"\r\n\r\n");
@@ -142,8 +152,15 @@ fn bytes_that_are_no_http_are_answered_and_closed() {
 fn pipelined_requests_are_answered_in_order_with_few_writes() {
     let (server, _) = start();
     let mut client = server.client();
-    let requests: Vec<u8> =
-        (0..64).flat_map(|at| common::modern(at, "tools/call", json!({ "name": "echo", "arguments": { "message": at.to_string() } }))).collect();
+    let requests: Vec<u8> = (0..64)
+        .flat_map(|at| {
+            common::modern(
+                at,
+                "tools/call",
+                json!({ "name": "echo", "arguments": { "message": at.to_string() } }),
+            )
+        })
+        .collect();
     client.send(requests);
     for at in 0..64 {
         let answer = client.answer().json();

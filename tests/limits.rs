@@ -39,7 +39,9 @@ fn still_serves(server: &TestServer) {
 #[test]
 fn head_bytes() {
     let server = TestServer::start(limited(|limits| limits.max_head_bytes = 1024));
-    let answer = server.client().ask(format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(2000)));
+    let answer = server
+        .client()
+        .ask(format!("GET /mcp HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "x".repeat(2000)));
     assert_limit(&server, &answer, 431, "max_head_bytes");
 }
 
@@ -100,7 +102,9 @@ fn inflight_requests() {
 fn buffered_bytes() {
     let server = TestServer::start(limited(|limits| limits.max_buffered_bytes = 1 << 20));
     let head = |length: usize| {
-        format!("POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n")
+        format!(
+            "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        )
     };
     let mut held: Vec<Client> = Vec::new();
     let mut refused = None;
@@ -178,7 +182,9 @@ fn tool_time() {
     assert_eq!(answer.status, 200);
     assert_eq!(result["result"]["isError"], true, "{result}");
     assert!(text(&result).contains("linger") && text(&result).contains("100 ms"), "{result}");
-    tools::eventually("the handler is dropped", || fate.dropped.load(std::sync::atomic::Ordering::SeqCst) == 1);
+    tools::eventually("the handler is dropped", || {
+        fate.dropped.load(std::sync::atomic::Ordering::SeqCst) == 1
+    });
     assert!(hits(&server, "tool_timeout_ms") >= 1);
 }
 

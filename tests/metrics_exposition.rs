@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ringmesh::limits::Limit;
-use ringmesh::observe::metrics::{CONTENT_TYPE, MAX_TOOL_SERIES, Metrics, Names, Snapshot};
+use ringmesh::observe::metrics::{CONTENT_TYPE, CoreSample, MAX_TOOL_SERIES, Metrics, Names, Snapshot};
 
 /// Samples by their name with labels, as `name{label="value"}`, and families by name with their type.
 #[derive(Debug, Default)]
@@ -98,13 +98,18 @@ fn cores_are_added_up_and_gauges_follow() {
     metrics.core(0).bytes_received(10);
     metrics.core(1).bytes_sent(20);
     metrics.core(1).hit(Limit::BodyBytes);
-    metrics.core(1).set_busy(Duration::from_millis(1500));
     metrics.core(0).panicked();
-    metrics.core(0).stalled();
     let snapshot = Snapshot {
         ready: true,
         sessions_open: 7,
-        tick_ages: vec![Duration::from_millis(20), Duration::from_secs(2)],
+        cores: vec![
+            CoreSample { stalls: 1, ..CoreSample::default() },
+            CoreSample {
+                busy: Duration::from_millis(1500),
+                tick_age: Duration::from_secs(2),
+                ..CoreSample::default()
+            },
+        ],
         ..Snapshot::default()
     };
     let scrape = Scrape::parse(&metrics.render(&snapshot));

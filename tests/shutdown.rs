@@ -88,8 +88,10 @@ fn the_log_tells_the_life_of_a_server_in_order() {
     let log = String::from_utf8(output.stderr).unwrap();
     assert!(output.status.success(), "{log}");
     let stations = ["initialized", "set up", "running at http://127.0.0.1:", "cancelled", "shutting down"];
-    let places: Vec<usize> =
-        stations.iter().map(|station| log.find(station).unwrap_or_else(|| panic!("no {station} in {log}"))).collect();
+    let places: Vec<usize> = stations
+        .iter()
+        .map(|station| log.find(station).unwrap_or_else(|| panic!("no {station} in {log}")))
+        .collect();
     assert!(places.is_sorted(), "{log}");
 }
 

@@ -12,6 +12,7 @@
 //! The main path: [`spawn_executor`] → [`Listener::accept`] → [`Stream::read`], [`Stream::write`],
 //! [`Stream::flush`].
 
+mod addresses;
 mod buf;
 mod clock;
 mod core_slot;
@@ -22,6 +23,7 @@ mod listener;
 mod panics;
 pub mod preflight;
 mod queues;
+mod scope;
 pub mod signal;
 mod stop;
 mod stream;
@@ -32,6 +34,7 @@ pub mod topology;
 mod watchdog;
 mod wheel;
 
+pub use addresses::machine_addresses;
 pub use buf::{BUF_BYTES, Buf};
 pub use clock::coarse_now;
 pub use deadline::Deadline;
@@ -42,6 +45,7 @@ pub use executor::{
 pub use listener::{Listener, ListenerStopper, bind_reserved};
 pub use panics::panic_message;
 pub use queues::Queue;
+pub use scope::{BoxError, Cancelled, Scope, ScopeClosed, ScopeError, ScopeOptions, TaskOutcome, WaitIdle};
 pub use stop::{StopFlag, Stopped};
 pub use stream::Stream;
 pub use stream_io::AsyncStream;

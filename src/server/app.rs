@@ -76,7 +76,8 @@ impl App {
                 }
                 Progress::NeedHead { started: false } => return out,
                 Progress::NeedHead { .. } | Progress::NeedBody { .. } => {
-                    let reject = Reject::new(400, "incomplete_request", "the request ends before its end").closing();
+                    let reject =
+                        Reject::new(400, "incomplete_request", "the request ends before its end").closing();
                     exchange::refuse(&self.core, &reject, true, &mut out);
                     return out;
                 }

@@ -109,7 +109,8 @@ impl Connection {
             Progress::NeedBody { expect_continue } => {
                 if !self.share.cover(self.reader.held_bytes()) {
                     let limit = Limit::BufferedBytes;
-                    return self.refuse(&Reject::overloaded(limit, self.core.shared.limits.value(limit)).closing());
+                    return self
+                        .refuse(&Reject::overloaded(limit, self.core.shared.limits.value(limit)).closing());
                 }
                 if expect_continue {
                     self.out.extend_from_slice(CONTINUE);

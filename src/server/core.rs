@@ -57,7 +57,12 @@ impl CoreState {
     pub(crate) fn record(&self, answer: &Answer, begun_at: Instant) {
         let label = &answer.label;
         let error = label.error.map(|error| error as usize);
-        self.metrics().operation(label.method as usize, label.tool.map(|tool| tool as usize), error, begun_at.elapsed());
+        self.metrics().operation(
+            label.method as usize,
+            label.tool.map(|tool| tool as usize),
+            error,
+            begun_at.elapsed(),
+        );
         if let Some(limit) = label.error.and_then(|error| error.limit()) {
             self.metrics().hit(limit);
         }
@@ -74,7 +79,6 @@ impl CoreState {
         // A scope that is closing takes no new task; the connection is dropped with it.
         let _ = scope.spawn("connection", async move {
             core.guard(connection.run(), place).await;
-            Ok(())
         });
     }
 

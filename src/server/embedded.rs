@@ -28,17 +28,18 @@ pub(super) async fn in_executor(server: Server, scope: Option<Scope>) -> Result<
 
 async fn embedded(server: Server, scope: Option<Scope>) -> Result<Ended, ServerError> {
     let Prepared { shared, hooks, readiness, reserved, .. } = setup::prepare(server, &[0], true)?;
+    let (shutdown, hooks) = hooks.split();
     let hooks = Arc::new(hooks);
     let core = CoreInfo { index: 0, cpu: None };
     let timeout = shared.config.run_timeout_ms.map(Duration::from_millis);
     let serving = {
         let announced = shared.clone();
-        run_core(shared.clone(), hooks.clone(), core, scope, move || announce(&announced, &readiness))
+        run_core(shared.clone(), hooks, core, scope, move || announce(&announced, &readiness))
     };
     let outcome = match timeout {
         None => serving.await.map(|()| Ended::Stopped),
         Some(timeout) => {
-            let ended = std::cell::Cell::new(Ended::Stopped);
+            let ended = Cell::new(Ended::Stopped);
             let stopper = async {
                 runtime::sleep(timeout).await;
                 tracing::info!("cancelled: run_timeout_ms is over");
@@ -50,6 +51,5 @@ async fn embedded(server: Server, scope: Option<Scope>) -> Result<Ended, ServerE
         }
     };
     drop(reserved);
-    drop(shared);
-    finish(hooks, outcome)
+    finish(shutdown, outcome)
 }

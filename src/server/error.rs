@@ -5,11 +5,8 @@ use std::net::SocketAddr;
 
 use crate::config::ConfigError;
 use crate::mcp::RegistryError;
-use crate::runtime::RuntimeError;
 use crate::runtime::preflight::PreflightError;
-
-/// An error of the caller's own code, as hooks return it.
-pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
+use crate::runtime::{BoxError, RuntimeError};
 
 /// Why a server did not start, or ended by itself.
 #[derive(Debug)]

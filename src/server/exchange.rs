@@ -91,7 +91,8 @@ pub(crate) fn begin(
         return Begun::Done { keep: reply.keep() };
     }
     if serves == Serves::Probes {
-        let reject = Reject::new(404, "not_found", "this address serves /health, /livez, /readyz and /metrics");
+        let reject =
+            Reject::new(404, "not_found", "this address serves /health, /livez, /readyz and /metrics");
         return done(core, &reply, &reject, out);
     }
     match core.shared.access.check(&request.fields) {
@@ -191,11 +192,23 @@ fn note_reject(core: &CoreState, reject: &Reject) {
     if let Some((limit, _)) = reject.limit {
         core.metrics().hit(limit);
     }
-    tracing::debug!(core = core.index, status = reject.status, code = reject.code, "refused: {}", reject.message);
+    tracing::debug!(
+        core = core.index,
+        status = reject.status,
+        code = reject.code,
+        "refused: {}",
+        reject.message
+    );
 }
 
 /// Writes a complete answer; true when the connection may serve on.
-pub(crate) fn finish(core: &CoreState, reply: &Reply, answer: &Answer, body: &[u8], out: &mut Vec<u8>) -> bool {
+pub(crate) fn finish(
+    core: &CoreState,
+    reply: &Reply,
+    answer: &Answer,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> bool {
     let date = core.date();
     let head = ResponseHead {
         content_type: answer.has_body.then_some(JSON),

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 
 use super::connection::Connection;
 use super::core::CoreState;
-use super::error::BoxError;
 use super::exchange::{self, Reply};
 use super::roster::Phase;
 use crate::http::EventStream;
@@ -44,17 +43,16 @@ pub(super) struct Flight {
 impl Flight {
     /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
     pub(super) fn new(call: Box<Call>, begun_at: Instant) -> Self {
-        Self {
-            call,
-            events: None,
-            expires_at: begun_at,
-            keep_alive_at: begun_at,
-            write_by: None,
-        }
+        Self { call, events: None, expires_at: begun_at, keep_alive_at: begun_at, write_by: None }
     }
 
     /// Polls the handler once, telling the watchdog what this core is doing.
-    pub(super) fn poll_call(&mut self, core: &CoreState, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<Answer> {
+    pub(super) fn poll_call(
+        &mut self,
+        core: &CoreState,
+        cx: &mut Context<'_>,
+        body: &mut Vec<u8>,
+    ) -> Poll<Answer> {
         let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
         self.call.poll(cx, body)
     }
@@ -93,9 +91,14 @@ impl Connection {
             Step::Answer(answer) => {
                 reply.closing = self.last_answer();
                 let keep = match flight.events {
-                    Some(events) => {
-                        exchange::finish_stream(&self.core, &reply, events, &answer, &self.body, &mut self.out)
-                    }
+                    Some(events) => exchange::finish_stream(
+                        &self.core,
+                        &reply,
+                        events,
+                        &answer,
+                        &self.body,
+                        &mut self.out,
+                    ),
                     None => exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out),
                 };
                 FlightEnd::Answered { keep }
@@ -229,7 +232,7 @@ impl Connection {
 }
 
 /// Runs a call whose client has gone to its end, or until its time is up or the server stops.
-async fn run_on(core: Rc<CoreState>, mut flight: Flight) -> Result<(), BoxError> {
+async fn run_on(core: Rc<CoreState>, mut flight: Flight) {
     let member = core.roster.enter(true);
     let _permit = core.shared.inflight.enter();
     let deadline = Deadline::new();
@@ -253,5 +256,4 @@ async fn run_on(core: Rc<CoreState>, mut flight: Flight) -> Result<(), BoxError>
         }
     })
     .await;
-    Ok(())
 }

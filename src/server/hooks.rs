@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::pin::Pin;
 
-use super::error::BoxError;
+use crate::runtime::BoxError;
 
 type ProcessHook = Box<dyn FnOnce() -> Result<(), BoxError> + Send>;
 type CoreHook = Box<dyn Fn(CoreInfo) -> Pin<Box<dyn Future<Output = Result<(), BoxError>>>> + Send + Sync>;
@@ -21,18 +21,17 @@ pub struct CoreInfo {
 #[derive(Default)]
 pub(crate) struct Hooks {
     startup: Vec<ProcessHook>,
-    shutdown: Vec<ProcessHook>,
-    core_startup: Vec<CoreHook>,
-    core_shutdown: Vec<CoreHook>,
+    shutdown: ShutdownHooks,
+    cores: CoreHooks,
 }
 
 impl std::fmt::Debug for Hooks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hooks")
             .field("startup", &self.startup.len())
-            .field("shutdown", &self.shutdown.len())
-            .field("core_startup", &self.core_startup.len())
-            .field("core_shutdown", &self.core_shutdown.len())
+            .field("shutdown", &self.shutdown.0.len())
+            .field("core_startup", &self.cores.startup.len())
+            .field("core_shutdown", &self.cores.shutdown.len())
             .finish()
     }
 }
@@ -51,7 +50,7 @@ impl Hooks {
     }
 
     pub(crate) fn on_shutdown(&mut self, hook: impl FnOnce() -> Result<(), BoxError> + Send + 'static) {
-        self.shutdown.push(Box::new(hook));
+        self.shutdown.0.push(Box::new(hook));
     }
 
     pub(crate) fn on_core_startup<F, Fut>(&mut self, hook: F)
@@ -59,7 +58,7 @@ impl Hooks {
         F: Fn(CoreInfo) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + 'static,
     {
-        self.core_startup.push(boxed(hook));
+        self.cores.startup.push(boxed(hook));
     }
 
     pub(crate) fn on_core_shutdown<F, Fut>(&mut self, hook: F)
@@ -67,7 +66,7 @@ impl Hooks {
         F: Fn(CoreInfo) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), BoxError>> + 'static,
     {
-        self.core_shutdown.push(boxed(hook));
+        self.cores.shutdown.push(boxed(hook));
     }
 
     /// Runs the process's start hooks; the first failure stops the start.
@@ -75,13 +74,22 @@ impl Hooks {
         self.startup.drain(..).try_for_each(|hook| hook())
     }
 
-    /// Takes the process's end hooks; the caller runs all of them and keeps the first failure.
-    pub(crate) fn take_shutdown(&mut self) -> ShutdownHooks {
-        ShutdownHooks(std::mem::take(&mut self.shutdown))
+    /// The hooks that are left once the process has started: those of its end, and those of its cores.
+    pub(crate) fn split(self) -> (ShutdownHooks, CoreHooks) {
+        (self.shutdown, self.cores)
     }
+}
 
+/// The hooks of each core.
+#[derive(Default)]
+pub(crate) struct CoreHooks {
+    startup: Vec<CoreHook>,
+    shutdown: Vec<CoreHook>,
+}
+
+impl CoreHooks {
     pub(crate) async fn start_core(&self, core: CoreInfo) -> Result<(), BoxError> {
-        for hook in &self.core_startup {
+        for hook in &self.startup {
             hook(core).await?;
         }
         Ok(())
@@ -90,7 +98,7 @@ impl Hooks {
     /// Runs every end hook of a core, whatever the others say, and keeps the first failure.
     pub(crate) async fn stop_core(&self, core: CoreInfo) -> Result<(), BoxError> {
         let mut first = Ok(());
-        for hook in self.core_shutdown.iter().rev() {
+        for hook in self.shutdown.iter().rev() {
             let ended = hook(core).await;
             if first.is_ok() {
                 first = ended;
@@ -101,6 +109,7 @@ impl Hooks {
 }
 
 /// The end hooks of a process.
+#[derive(Default)]
 pub(crate) struct ShutdownHooks(Vec<ProcessHook>);
 
 impl ShutdownHooks {

@@ -22,12 +22,14 @@ mod service;
 mod serving;
 mod setup;
 mod shared;
+mod status;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+pub use crate::runtime::BoxError;
 pub use app::{App, app_from_env};
-pub use error::{BoxError, ServerError};
+pub use error::ServerError;
 pub use hooks::CoreInfo;
 pub use readiness::{Readiness, Start};
 pub use run::Ended;

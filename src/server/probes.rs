@@ -16,7 +16,9 @@ pub(super) fn answer(core: &CoreState, request: &Request<'_>, reply: &Reply, out
         "/health" => |shared| json(state(shared).health()),
         "/livez" => |shared| json(state(shared).livez()),
         "/readyz" => |shared| json(state(shared).readyz()),
-        "/metrics" => |shared| (200, observe::metrics::CONTENT_TYPE, shared.metrics.render(&snapshot(shared))),
+        "/metrics" => {
+            |shared| (200, observe::metrics::CONTENT_TYPE, shared.metrics.render(&snapshot(shared)))
+        }
         _ => return false,
     };
     let date = core.date();
@@ -53,7 +55,7 @@ fn state(shared: &Shared) -> ServerState {
         cores: report.into_iter().map(core).collect(),
         connections: shared.metrics.connections_open(),
         sessions: shared.dispatcher.sessions() as u64,
-        tools: shared.dispatcher.tool_names().len(),
+        tools: shared.dispatcher.tools().len(),
     }
 }
 

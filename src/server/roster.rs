@@ -46,10 +46,6 @@ impl Roster {
         })
     }
 
-    pub(crate) fn phase(&self) -> Phase {
-        self.phase.get()
-    }
-
     /// How many members a drain still waits for.
     pub(crate) fn awaited(&self) -> usize {
         self.awaited.get()
@@ -150,7 +146,7 @@ mod tests {
         assert_eq!(count.0.load(Ordering::SeqCst), 3);
         assert_eq!(members[0].phase(), Phase::Draining);
         roster.advance(Phase::Serving);
-        assert_eq!(roster.phase(), Phase::Draining);
+        assert_eq!(roster.phase.get(), Phase::Draining);
     }
 
     #[test]

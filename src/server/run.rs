@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use super::error::ServerError;
-use super::hooks::{CoreInfo, Hooks};
+use super::hooks::{CoreHooks, CoreInfo, ShutdownHooks};
 use super::readiness::{Readiness, Start};
 use super::serving::run_core;
 use super::shared::Shared;
@@ -47,8 +47,10 @@ fn run(server: Server) -> Result<Ended, ServerError> {
     let prepared = setup::prepare(server, &cores.cores, true)?;
     let shared = prepared.shared.clone();
     let install = || runtime::signal::install(shared.stop.clone());
-    let _signals = prepared.signals.then(install).transpose().map_err(|error| ServerError::Startup(error.into()))?;
-    let hooks = Arc::new(prepared.hooks);
+    let _signals =
+        prepared.signals.then(install).transpose().map_err(|error| ServerError::Startup(error.into()))?;
+    let (shutdown, hooks) = prepared.hooks.split();
+    let hooks = Arc::new(hooks);
     let (sender, reports) = channel();
     let mut handles = Vec::new();
     for index in 0..cores.cores.len() {
@@ -61,7 +63,7 @@ fn run(server: Server) -> Result<Ended, ServerError> {
     let outcome = join(handles);
     drop(prepared.reserved);
     tracing::info!("ended");
-    finish(hooks, outcome.map(|()| ended))
+    finish(shutdown, outcome.map(|()| ended))
 }
 
 /// Refuses a machine that lacks something, with a line for each check that failed.
@@ -76,7 +78,7 @@ fn fit_cores(config: &ServerConfig) -> Result<CoreSet, ServerError> {
 
 fn start_core(
     shared: &Arc<Shared>,
-    hooks: &Arc<Hooks>,
+    hooks: &Arc<CoreHooks>,
     core: CoreInfo,
     reports: Sender<Report>,
 ) -> Result<ExecutorHandle<Result<(), ServerError>>, ServerError> {
@@ -105,7 +107,8 @@ fn supervise(shared: &Shared, readiness: &Readiness, reports: &Receiver<Report>,
     let deadline = timeout.map(|timeout| Instant::now() + timeout);
     let mut waiting = cores;
     loop {
-        let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+        let left =
+            deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
         match reports.recv_timeout(left.min(shared.service.period())) {
             Ok(Report::Ready) => {
                 waiting -= 1;
@@ -152,8 +155,11 @@ fn join(handles: Vec<ExecutorHandle<Result<(), ServerError>>>) -> Result<(), Ser
     first
 }
 
-pub(super) fn finish(hooks: Arc<Hooks>, outcome: Result<Ended, ServerError>) -> Result<Ended, ServerError> {
-    let mut hooks = Arc::into_inner(hooks).expect("invariant: every core has ended and dropped its share");
-    let stopped = hooks.take_shutdown().run().map_err(ServerError::Shutdown);
+/// Runs the end hooks of the process, whatever came before; the first failure is kept.
+pub(super) fn finish(
+    hooks: ShutdownHooks,
+    outcome: Result<Ended, ServerError>,
+) -> Result<Ended, ServerError> {
+    let stopped = hooks.run().map_err(ServerError::Shutdown);
     outcome.and_then(|ended| stopped.map(|()| ended))
 }

@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use futures_lite::FutureExt;
 
 use super::core::{self, CoreState};
-use super::error::{BoxError, ServerError};
+use super::error::ServerError;
 use super::exchange::Serves;
-use super::hooks::{CoreInfo, Hooks};
+use super::hooks::{CoreHooks, CoreInfo};
 use super::shared::Shared;
 use crate::observe::Phase;
-use crate::runtime::{self, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions};
+use crate::runtime::{
+    self, BoxError, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions,
+};
 
 /// After everything was cancelled, what is left of a core's tasks gets this long before it is dropped.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
@@ -23,7 +25,7 @@ const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 /// One core from its start to its end.
 pub(super) async fn run_core(
     shared: Arc<Shared>,
-    hooks: Arc<Hooks>,
+    hooks: Arc<CoreHooks>,
     info: CoreInfo,
     parent: Option<Scope>,
     ready: impl FnOnce(),
@@ -60,7 +62,8 @@ fn bind(shared: &Shared) -> Result<Listeners, ServerError> {
 }
 
 async fn serve(core: &Rc<CoreState>, listeners: Listeners, parent: Option<Scope>) -> Result<(), ServerError> {
-    let options = ScopeOptions { queue: Queue::Serve, grace: CANCEL_GRACE, name: "core", ..ScopeOptions::default() };
+    let options =
+        ScopeOptions { queue: Queue::Serve, grace: CANCEL_GRACE, name: "core", ..ScopeOptions::default() };
     let core = core.clone();
     let index = core.index;
     let served = Scope::run(options, move |scope| async move {
@@ -84,11 +87,14 @@ async fn serve_in(
     let mut stoppers = Vec::new();
     for listener in listeners.mcp {
         stoppers.push(listener.stopper());
-        scope.spawn("accept", accepting(core.clone(), listener, serves, scope.clone()))?;
+        scope.spawn("accept", core::accept_loop(core.clone(), listener, serves, scope.clone()))?;
     }
     let probes = listeners.probes.as_ref().map(Listener::stopper);
     if let Some(listener) = listeners.probes {
-        scope.spawn("accept probes", accepting(core.clone(), listener, Serves::Probes, scope.clone()))?;
+        scope.spawn(
+            "accept probes",
+            core::accept_loop(core.clone(), listener, Serves::Probes, scope.clone()),
+        )?;
     }
     if core.index == 0 {
         scope.spawn("session sweep", sweep(core.clone(), scope.clone()))?;
@@ -112,17 +118,11 @@ async fn serve_in(
     Ok(())
 }
 
-async fn accepting(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) -> Result<(), BoxError> {
-    core::accept_loop(core, listener, serves, scope).await;
-    Ok(())
-}
-
 /// Ends the sessions whose time is over; one core does it for all.
-async fn sweep(core: Rc<CoreState>, scope: Scope) -> Result<(), BoxError> {
+async fn sweep(core: Rc<CoreState>, scope: Scope) {
     while !scope.is_cancelled() {
         let expired = core.shared.dispatcher.sweep(Instant::now());
         core.metrics().sessions_expired(expired);
         runtime::sleep(SWEEP_INTERVAL).or(scope.cancelled()).await;
     }
-    Ok(())
 }

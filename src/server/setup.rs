@@ -15,6 +15,7 @@ use super::inflight::InFlight;
 use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Connections, Life, Shared};
+use super::status::Status;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
 use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
@@ -48,13 +49,13 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let limits = config.limits.clone();
     let started_at = Instant::now();
     let threads = blocking::threads(&limits);
-    let status = tools::StatusSource::new(started_at, cores.len());
-    let registry = if builtin_tools { tools::with_builtin(registry, status.clone())? } else { registry };
+    let status = Arc::new(Status::new(started_at));
+    let registry = if builtin_tools { tools::register(registry, status.clone()) } else { registry };
     let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, &threads))?);
     status.attach(&dispatcher);
     let names = Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
-        tools: dispatcher.tool_names().map(str::to_owned).collect(),
+        tools: dispatcher.tools().map(str::to_owned).collect(),
         errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
     };
     tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
@@ -99,7 +100,7 @@ fn reserve(address: SocketAddr, reserved: &mut Vec<Socket>) -> Result<SocketAddr
 
 fn access_policy(config: &ServerConfig) -> Result<AccessPolicy, ServerError> {
     let machine: Vec<IpAddr> = if config.listen.iter().any(|address| address.ip().is_unspecified()) {
-        runtime::topology::machine_addresses()
+        runtime::machine_addresses()
     } else {
         Vec::new()
     };

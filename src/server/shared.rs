@@ -42,7 +42,8 @@ pub(crate) struct Shared {
 impl Shared {
     /// The longest an orderly shutdown takes.
     pub(crate) fn shutdown_time(&self) -> Duration {
-        Duration::from_millis(self.config.shutdown_delay_ms + self.config.shutdown_grace_ms) + Duration::from_secs(2)
+        Duration::from_millis(self.config.shutdown_delay_ms + self.config.shutdown_grace_ms)
+            + Duration::from_secs(2)
     }
 }
 

@@ -84,7 +84,10 @@ pub struct Answer {
 
 impl Answer {
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.headers
+            .iter()
+            .find(|(known, _)| known.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     pub fn text(&self) -> &str {
@@ -134,11 +137,15 @@ impl Client {
     /// Reads one answer, or says why none came.
     pub fn try_answer(&mut self) -> Result<Answer, String> {
         let end = self.until(|buffer| find(buffer, b"\r\n\r\n").map(|at| at + 4))?;
-        let head = String::from_utf8(self.buffer.drain(..end).collect()).map_err(|error| error.to_string())?;
+        let head =
+            String::from_utf8(self.buffer.drain(..end).collect()).map_err(|error| error.to_string())?;
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap_or_default();
-        let status: u16 =
-            status_line.split(' ').nth(1).and_then(|code| code.parse().ok()).ok_or(format!("bad {status_line:?}"))?;
+        let status: u16 = status_line
+            .split(' ')
+            .nth(1)
+            .and_then(|code| code.parse().ok())
+            .ok_or(format!("bad {status_line:?}"))?;
         let headers: Vec<(String, String)> = lines
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
@@ -248,7 +255,8 @@ pub fn call(tool: &str, arguments: serde_json::Value) -> Vec<u8> {
 
 /// A tool call that asks for progress.
 pub fn call_with_progress(tool: &str, arguments: serde_json::Value) -> Vec<u8> {
-    let params = serde_json::json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "p" } });
+    let params =
+        serde_json::json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": "p" } });
     modern(1, "tools/call", params)
 }
 

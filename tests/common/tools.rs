@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ringmesh::{Context, Registry, ToolError};
+use ringmesh::{Context, Registry, Tool, ToolError};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -51,13 +51,6 @@ pub fn eventually(what: &str, reached: impl Fn() -> bool) {
 /// A registry of all of them.
 pub fn registry() -> (Registry, Arc<Fate>) {
     let fate = Arc::new(Fate::default());
-    let mut registry = Registry::new();
-    registry.tool("panic", "Panics at once", panics).unwrap();
-    registry.tool("panic_later", "Panics after a wait", panics_later).unwrap();
-    registry.tool("sleep", "Waits", sleeps).unwrap();
-    registry.tool("spin", "Blocks its core", spins).unwrap();
-    registry.tool("events", "Sends events", sends_events).unwrap();
-    registry.tool("big", "Returns many bytes", big).unwrap();
     let known = fate.clone();
     let linger = move |args: Millis, _: Context| {
         let fate = known.clone();
@@ -70,8 +63,15 @@ pub fn registry() -> (Registry, Arc<Fate>) {
             Ok::<_, ToolError>("stayed")
         }
     };
-    registry.tool("linger", "Waits and tells what became of it", linger).unwrap();
-    registry.blocking_tool("block", "Blocks a thread of the pool", blocks).unwrap();
+    let registry = Registry::new()
+        .tool("panic", "Panics at once", panics)
+        .tool("panic_later", "Panics after a wait", panics_later)
+        .tool("sleep", "Waits", sleeps)
+        .tool("spin", "Blocks its core", spins)
+        .tool("events", "Sends events", sends_events)
+        .tool("big", "Returns many bytes", big)
+        .tool("linger", "Waits and tells what became of it", linger)
+        .with(Tool::blocking("block", "Blocks a thread of the pool", blocks));
     (registry, fate)
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::core::{Counter, STATUS_CLASSES};
-use super::exposition::{Exposition, Type, seconds};
+use super::exposition::{Exposition, Type};
 use super::histogram::{Histogram, Total};
 use super::{CoreMetrics, Metrics};
 use crate::limits::Limit;
