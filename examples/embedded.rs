@@ -21,7 +21,7 @@ async fn program(config: ServerConfig) -> Result<(), ScopeError<BoxError>> {
         let inner = scope.clone();
         scope.spawn("server", async move {
             server.run_in_scope(&inner).await?;
-            Ok(())
+            Ok::<(), BoxError>(())
         })?;
         if let Start::Ready(addresses) = handle.readiness().wait().await {
             tracing::info!(?addresses, "this executor serves MCP and does its own work");

@@ -173,7 +173,7 @@ fn run_inside_a_scope() {
             let inner = scope.clone();
             scope.spawn("server", async move {
                 assert_eq!(server.run_in_scope(&inner).await?, Ended::Stopped);
-                Ok(())
+                Ok::<(), BoxError>(())
             })?;
             let Start::Ready(addresses) = readiness.wait().await else { return Err("not ready".into()) };
             let client = std::thread::spawn(move || {

@@ -170,9 +170,10 @@ fn hosts_and_origins_are_checked_and_probes_are_not() {
         let answer =
             server.client().ask(format!("GET {probe} HTTP/1.1\r\nHost: balancer\r\nOrigin: null\r\n\r\n"));
         assert_eq!(answer.status, 200, "{probe}");
-        let head = server
-            .client()
-            .ask(format!("HEAD {probe} HTTP/1.1\r\nHost: balancer\r\nConnection: close\r\n\r\n"));
+        let mut client = server.client();
+        let head = client.head(probe, "balancer");
         assert_eq!(head.status, 200);
+        assert_ne!(head.header("content-length"), Some("0"));
+        assert_eq!(client.head(probe, "balancer").status, 200, "no body came between");
     }
 }

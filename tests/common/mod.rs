@@ -1,5 +1,5 @@
 //! What the black-box tests share: a server on loopback in this process, and a client that knows only bytes.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary is a crate of its own and uses its own part")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -136,6 +136,14 @@ impl Client {
 
     /// Reads one answer, or says why none came.
     pub fn try_answer(&mut self) -> Result<Answer, String> {
+        let mut answer = self.headers()?;
+        if answer.status != 100 {
+            answer.body = self.body(&answer)?;
+        }
+        Ok(answer)
+    }
+
+    fn headers(&mut self) -> Result<Answer, String> {
         let end = self.until(|buffer| find(buffer, b"\r\n\r\n").map(|at| at + 4))?;
         let head =
             String::from_utf8(self.buffer.drain(..end).collect()).map_err(|error| error.to_string())?;
@@ -150,12 +158,7 @@ impl Client {
             .filter_map(|line| line.split_once(": "))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        let mut answer = Answer { status, headers, body: Vec::new() };
-        if status == 100 {
-            return Ok(answer);
-        }
-        answer.body = self.body(&answer)?;
-        Ok(answer)
+        Ok(Answer { status, headers, body: Vec::new() })
     }
 
     pub fn answer(&mut self) -> Answer {
@@ -209,6 +212,12 @@ impl Client {
                 Err(error) => return error.kind() == std::io::ErrorKind::ConnectionReset,
             }
         }
+    }
+
+    /// Asks with HEAD: the answer's length is that of a body that does not follow.
+    pub fn head(&mut self, target: &str, host: &str) -> Answer {
+        self.send(format!("HEAD {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        self.headers().expect("an answer")
     }
 
     pub fn ask(&mut self, request: impl AsRef<[u8]>) -> Answer {

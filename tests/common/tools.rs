@@ -1,5 +1,5 @@
 //! Tools that misbehave, and tools that tell what happened to them.
-#![allow(dead_code, reason = "each test binary uses its own part")]
+#![allow(dead_code, unreachable_pub, reason = "each test binary is a crate of its own and uses its own part")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
