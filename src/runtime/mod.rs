@@ -21,6 +21,7 @@ mod executor;
 mod listener;
 mod panics;
 mod queues;
+mod scope;
 pub mod signal;
 mod stop;
 mod stream;
@@ -40,6 +41,7 @@ pub use executor::{
 pub use listener::{Listener, ListenerStopper, bind_reserved};
 pub use panics::panic_message;
 pub use queues::Queue;
+pub use scope::{BoxError, Cancelled, Scope, ScopeClosed, ScopeError, ScopeOptions, TaskOutcome, WaitIdle};
 pub use stop::{StopFlag, Stopped};
 pub use stream::Stream;
 pub use stream_io::AsyncStream;
