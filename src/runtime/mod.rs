@@ -12,12 +12,15 @@
 //! The main path: [`spawn_executor`] → [`Listener::accept`] → [`Stream::read`], [`Stream::write`],
 //! [`Stream::flush`].
 
+mod affinity;
+pub mod blocking;
 mod buf;
 mod clock;
 mod core_slot;
 mod deadline;
 mod error;
 mod executor;
+pub mod file;
 mod listener;
 mod panics;
 mod queues;
