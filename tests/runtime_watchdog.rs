@@ -4,11 +4,16 @@
 
 mod runtime_support;
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
-use ringmesh::runtime::{Deadline, Watchdog, WatchdogSettings, coarse_now, sleep};
+use ringmesh::runtime::{
+    Deadline, ExecutorSettings, Queue, Scope, ScopeClosed, ScopeOptions, StopFlag, Watchdog,
+    WatchdogSettings, coarse_now, sleep, spawn_executor, yield_now,
+};
 use runtime_support::on_executor;
 
 const MS: Duration = Duration::from_millis(1);
@@ -124,4 +129,71 @@ fn the_watchdog_outlives_its_cores_and_its_thread_ends_with_the_last_handle() {
         assert!(watchdog.report().is_empty());
     }
     drop(watchdog);
+}
+
+/// What happens to an executor whose preemption timer is so short that it sometimes fires before any task has run.
+struct Hangs {
+    /// How often the busy task stood still for as long as `STILL`.
+    stood_still: usize,
+    /// Rounds that the busy task did.
+    rounds: u64,
+}
+
+/// Far longer than one round takes, and than this machine's scheduler keeps a thread waiting.
+const STILL: Duration = Duration::from_millis(400);
+
+/// Runs a task that never waits for anything, on an executor with a preemption timer of 100 µs, and looks at it from
+/// outside. Whenever it stands still it is woken by a flag, so that the test can go on.
+fn churn_with_short_preemption(watchdog: Option<Watchdog>, time: Duration, enough: usize) -> Hangs {
+    let rounds = Arc::new(AtomicU64::new(0));
+    let (counter, nudge, stop) = (Arc::clone(&rounds), StopFlag::new(), StopFlag::new());
+    let (nudged, stopped) = (nudge.clone(), stop.clone());
+    let settings = ExecutorSettings { preempt_timer: Some(Duration::from_micros(100)), ..Default::default() };
+    let main = move || async move {
+        let _tick = watchdog.as_ref().map(|watchdog| watchdog.register(0));
+        let options = ScopeOptions { queue: Queue::Background, ..ScopeOptions::named("churn") };
+        Scope::run(options, |scope| async move {
+            let busy = async move {
+                while !stopped.is_stopped() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    yield_now().await;
+                }
+            };
+            scope.spawn("busy", busy)?;
+            nudged.stopped().await;
+            Ok::<_, ScopeClosed>(())
+        })
+        .await
+        .unwrap();
+    };
+    let executor = spawn_executor(None, "churn", &settings, main).unwrap();
+    let (until, mut stood_still) = (Instant::now() + time, 0);
+    let (mut last, mut moved) = (0, Instant::now());
+    while Instant::now() < until && stood_still < enough {
+        thread::sleep(5 * MS);
+        let now = rounds.load(Ordering::Relaxed);
+        if now != last {
+            (last, moved) = (now, Instant::now());
+        } else if moved.elapsed() > STILL {
+            (stood_still, moved) = (stood_still + 1, Instant::now());
+        }
+    }
+    stop.stop();
+    // Any wake from outside ends the hang: the executor is parked, not dead.
+    nudge.stop();
+    executor.join().unwrap();
+    Hangs { stood_still, rounds: last }
+}
+
+#[test]
+fn the_reactor_parks_with_runnable_tasks_and_the_watchdog_mends_it() {
+    let alone = churn_with_short_preemption(None, 15_000 * MS, 1);
+    assert_eq!(
+        alone.stood_still, 1,
+        "the hang did not occur in {} rounds: is the defect mended?",
+        alone.rounds
+    );
+    let watched = churn_with_short_preemption(Some(watchdog()), 3_000 * MS, 1);
+    assert_eq!(watched.stood_still, 0, "after {} rounds", watched.rounds);
+    assert!(watched.rounds > 1_000);
 }

@@ -2,7 +2,6 @@
 
 use std::cell::Cell;
 use std::future::Future;
-use std::io;
 use std::panic;
 use std::sync::Once;
 use std::thread::{self, JoinHandle};
@@ -10,10 +9,15 @@ use std::time::Duration;
 
 use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 
+use super::affinity::CpuMask;
 use super::error::RuntimeError;
 use super::panics::{self, panic_message};
 use super::queues::{self, Queue};
+use super::scope;
 use super::timer::sleep;
+
+/// The longest that an executor's end waits for tasks that are already cancelled.
+const ORPHAN_TIME: Duration = Duration::from_secs(1);
 
 /// What one executor takes from the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +130,9 @@ fn build(cpu: Option<usize>, settings: &ExecutorSettings) -> Result<LocalExecuto
         _ => Placement::Unbound,
     };
     if let Some(cpu) = cpu {
-        pin_to(cpu).map_err(|source| RuntimeError::Affinity { cpu, source })?;
+        CpuMask::single(cpu)
+            .and_then(|mask| mask.apply())
+            .map_err(|source| RuntimeError::Affinity { cpu, source })?;
     }
     let mut builder = LocalExecutorBuilder::new(placement)
         .io_memory(settings.io_memory_bytes)
@@ -141,19 +147,6 @@ fn build(cpu: Option<usize>, settings: &ExecutorSettings) -> Result<LocalExecuto
     builder.make().map_err(|error| RuntimeError::Reactor(error.to_string()))
 }
 
-fn pin_to(cpu: usize) -> io::Result<()> {
-    if cpu >= libc::CPU_SETSIZE as usize {
-        return Err(io::Error::from(io::ErrorKind::InvalidInput));
-    }
-    // SAFETY: a cpu_set_t of zeros is an empty set, `cpu` is below CPU_SETSIZE, and the kernel only reads the set.
-    let result = unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        libc::CPU_SET(cpu, &mut set);
-        libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
-    };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
-}
-
 /// The executor's own first task does nothing but start `main` in the serving queue and wait for it: a task of the
 /// reactor's default queue hears of other threads late, and must not panic.
 async fn root<T, F, Fut>(main: F) -> Result<T, String>
@@ -163,7 +156,10 @@ where
     T: 'static,
 {
     let future = panics::catch(main)?;
-    queues::spawn_into(Queue::Serve, panics::caught(future)).await
+    let outcome = queues::spawn_into(Queue::Serve, panics::caught(future)).await;
+    // Tasks of scopes that were dropped half way are gone after the next turn. Nothing of theirs is leaked.
+    futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;
+    outcome
 }
 
 thread_local! {

@@ -13,12 +13,15 @@
 //! [`Stream::flush`].
 
 mod addresses;
+mod affinity;
+pub mod blocking;
 mod buf;
 mod clock;
 mod core_slot;
 mod deadline;
 mod error;
 mod executor;
+pub mod file;
 mod listener;
 mod panics;
 pub mod preflight;
@@ -36,6 +39,7 @@ mod wheel;
 
 pub use addresses::machine_addresses;
 pub use buf::{BUF_BYTES, Buf};
+pub use blocking::BlockingPool;
 pub use clock::coarse_now;
 pub use deadline::Deadline;
 pub use error::RuntimeError;

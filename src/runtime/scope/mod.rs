@@ -8,6 +8,7 @@
 //! The first failure, a returned error or a panic, cancels the rest and is what `run` returns.
 
 mod context;
+mod orphans;
 mod run;
 mod slab;
 mod state;
@@ -24,8 +25,8 @@ use std::time::{Duration, Instant};
 
 use super::queues::Queue;
 use context::Context;
+pub(super) use orphans::orphans_gone;
 use state::State;
-pub(super) use state::orphans_gone;
 pub use task::{BoxError, TaskOutcome};
 
 /// What a scope is bound to.
@@ -173,12 +174,12 @@ impl Scope {
         self.state.cancel();
     }
 
-    /// Whether the scope was cancelled, by whatever.
+    /// Whether the scope was cancelled, by whatever, or has ended.
     pub fn is_cancelled(&self) -> bool {
         self.state.is_cancelled()
     }
 
-    /// Resolves once the scope is cancelled. The future may be kept and polled again and again; any number of tasks may
+    /// Resolves once the scope is cancelled or has ended. The future may be kept and polled again and again; any number of tasks may
     /// wait.
     pub fn cancelled(&self) -> Cancelled {
         Cancelled { state: Rc::clone(&self.state), key: None }

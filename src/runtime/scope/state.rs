@@ -2,12 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::future::poll_fn;
 use std::rc::{Rc, Weak};
-use std::task::{Poll, Waker};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 use super::context::Context;
+use super::orphans;
 use super::slab::Slab;
 use super::task::BoxError;
 use super::waiters::Waiters;
@@ -173,7 +173,7 @@ impl State {
                     parent.scope.adopted.set(parent.scope.adopted.get() - 1);
                     parent.scope.check_idle();
                 }
-                None => Orphans::remove(),
+                None => orphans::remove(),
             }
         }
     }
@@ -226,6 +226,7 @@ impl State {
         if self.closed.replace(true) {
             return;
         }
+        self.cancel();
         self.count_shield(|shields| shields - 1);
         if let (Some(parent), Some(key)) = (&self.parent, self.child_key.take()) {
             parent.scope.children.borrow_mut().remove(key);
@@ -238,14 +239,13 @@ impl State {
             return;
         }
         self.close();
-        self.cancel();
         let tasks: Vec<_> =
             self.members.borrow_mut().iter_mut().filter_map(|member| member.task.take()).collect();
         if !self.is_idle() {
             self.abandoned.set(true);
             match &self.parent {
                 Some(parent) => parent.scope.adopted.set(parent.scope.adopted.get() + 1),
-                None => Orphans::add(),
+                None => orphans::add(),
             }
         }
         drop(tasks);
@@ -287,43 +287,4 @@ impl fmt::Debug for State {
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
     }
-}
-
-/// Scopes of this thread that were abandoned, have no parent, and whose tasks are not gone yet.
-struct Orphans {
-    scopes: Cell<usize>,
-    waiter: Cell<Option<Waker>>,
-}
-
-thread_local! {
-    static ORPHANS: Orphans = const { Orphans { scopes: Cell::new(0), waiter: Cell::new(None) } };
-}
-
-impl Orphans {
-    fn add() {
-        ORPHANS.with(|orphans| orphans.scopes.set(orphans.scopes.get() + 1));
-    }
-
-    fn remove() {
-        ORPHANS.with(|orphans| {
-            orphans.scopes.set(orphans.scopes.get() - 1);
-            if let Some(waiter) = orphans.waiter.take() {
-                waiter.wake();
-            }
-        });
-    }
-}
-
-/// Resolves when no abandoned scope of this thread has a task left. The executor's end waits for it.
-pub(in crate::runtime) async fn orphans_gone() {
-    poll_fn(|cx| {
-        ORPHANS.with(|orphans| {
-            if orphans.scopes.get() == 0 {
-                return Poll::Ready(());
-            }
-            orphans.waiter.set(Some(cx.waker().clone()));
-            Poll::Pending
-        })
-    })
-    .await
 }
