@@ -53,32 +53,39 @@ pub(super) enum Known {
 const KNOWN: usize = Known::Expect as usize + 1;
 
 impl Known {
-    /// Length and first letter leave one candidate, so a field costs one comparison.
+    /// Length and first letter leave one candidate, so a field costs one comparison. `name` is a token.
     pub(super) fn of(name: &[u8]) -> Option<Known> {
         let first = name.first()? | 0x20;
-        let (known, expected): (Known, &[u8]) = match (name.len(), first) {
-            (4, b'h') => (Known::Host, b"host"),
-            (6, b'a') => (Known::Accept, b"accept"),
-            (6, b'o') => (Known::Origin, b"origin"),
-            (6, b'e') => (Known::Expect, b"expect"),
-            (8, b'm') => (Known::McpName, b"mcp-name"),
-            (10, b'c') => (Known::Connection, b"connection"),
-            (10, b'm') => (Known::McpMethod, b"mcp-method"),
-            (11, b't') => (Known::Traceparent, b"traceparent"),
-            (12, b'c') => (Known::ContentType, b"content-type"),
-            (13, b'a') => (Known::Authorization, b"authorization"),
-            (13, b'l') => (Known::LastEventId, b"last-event-id"),
-            (14, b'c') => (Known::ContentLength, b"content-length"),
-            (14, b'm') => (Known::SessionId, b"mcp-session-id"),
-            (16, b'c') => (Known::ContentEncoding, b"content-encoding"),
-            (17, b't') => (Known::TransferEncoding, b"transfer-encoding"),
-            (20, b'm') => (Known::ProtocolVersion, b"mcp-protocol-version"),
-            (29, b'a') => (Known::RequestMethod, b"access-control-request-method"),
-            (30, b'a') => (Known::RequestHeaders, b"access-control-request-headers"),
+        let (known, same) = match (name.len(), first) {
+            (4, b'h') => (Known::Host, is(name, b"host")),
+            (6, b'a') => (Known::Accept, is(name, b"accept")),
+            (6, b'o') => (Known::Origin, is(name, b"origin")),
+            (6, b'e') => (Known::Expect, is(name, b"expect")),
+            (8, b'm') => (Known::McpName, is(name, b"mcp-name")),
+            (10, b'c') => (Known::Connection, is(name, b"connection")),
+            (10, b'm') => (Known::McpMethod, is(name, b"mcp-method")),
+            (11, b't') => (Known::Traceparent, is(name, b"traceparent")),
+            (12, b'c') => (Known::ContentType, is(name, b"content-type")),
+            (13, b'a') => (Known::Authorization, is(name, b"authorization")),
+            (13, b'l') => (Known::LastEventId, is(name, b"last-event-id")),
+            (14, b'c') => (Known::ContentLength, is(name, b"content-length")),
+            (14, b'm') => (Known::SessionId, is(name, b"mcp-session-id")),
+            (16, b'c') => (Known::ContentEncoding, is(name, b"content-encoding")),
+            (17, b't') => (Known::TransferEncoding, is(name, b"transfer-encoding")),
+            (20, b'm') => (Known::ProtocolVersion, is(name, b"mcp-protocol-version")),
+            (29, b'a') => (Known::RequestMethod, is(name, b"access-control-request-method")),
+            (30, b'a') => (Known::RequestHeaders, is(name, b"access-control-request-headers")),
             _ => return None,
         };
-        name.eq_ignore_ascii_case(expected).then_some(known)
+        same.then_some(known)
     }
+}
+
+/// True when the token `name` is `lower` in any case. Among token bytes only the two cases of a letter, and the dash alone,
+/// become a letter or the dash when bit 5 is set; the fixed length lets the compiler compare many bytes at once.
+fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    let Ok(name) = <&[u8; N]>::try_from(name) else { return false };
+    name.iter().zip(lower).fold(0, |different, (byte, expected)| different | ((byte | 0x20) ^ expected)) == 0
 }
 
 /// Where the known fields lie in the head.
@@ -191,6 +198,7 @@ mod tests {
         assert_eq!(Known::of(b"mcp-Protocol-Version"), Some(Known::ProtocolVersion));
         assert_eq!(Known::of(b"Access-Control-Request-Headers"), Some(Known::RequestHeaders));
         assert_eq!(Known::of(b"Hose"), None);
+        assert_eq!(Known::of(b"Mcp_Name"), None);
         assert_eq!(Known::of(b""), None);
     }
 

@@ -42,8 +42,8 @@ pub(super) enum Fault {
     Expectation,
 }
 
-/// Reads `head`, which ends with its empty line and has only CRLF line ends.
-pub(super) fn parse(head: &[u8], limits: &HttpLimits) -> Result<Head, Reject> {
+/// Reads `head`, which ends with its empty line and has only CRLF line ends. Written in place: it is large to move.
+pub(super) fn parse(head: &[u8], limits: &HttpLimits, parsed: &mut Head) -> Result<(), Reject> {
     let mut slots = [const { MaybeUninit::uninit() }; MAX_HEADERS];
     let slots = &mut slots[..limits.headers.min(MAX_HEADERS)];
     let mut request = httparse::Request::new(&mut []);
@@ -59,7 +59,7 @@ pub(super) fn parse(head: &[u8], limits: &HttpLimits) -> Result<Head, Reject> {
         let message = format!("a method has at most {MAX_METHOD_BYTES} letters");
         return Err(Reject::new(501, "method_too_long", message).closing());
     }
-    let mut parsed = Head {
+    *parsed = Head {
         method: Method::from_bytes(method.as_bytes()),
         http_1_0: version == 0,
         keep_alive: version != 0,
@@ -67,13 +67,13 @@ pub(super) fn parse(head: &[u8], limits: &HttpLimits) -> Result<Head, Reject> {
         lines_start: (method.len() + path.len() + 12) as u32,
         ..Head::default()
     };
-    pick(&mut parsed, head, request.headers)?;
-    check_host(head, &parsed)?;
+    pick(parsed, head, request.headers)?;
+    check_host(head, parsed)?;
     parsed.framing = framing::decide(head, &parsed.picked, parsed.http_1_0, limits)?;
     let host = parsed.picked.value(head, Known::Host);
     parsed.target = target::parse(head, path, parsed.method, host)?;
-    judge_expectation(head, &mut parsed);
-    Ok(parsed)
+    judge_expectation(head, parsed);
+    Ok(())
 }
 
 /// Notes where the known fields lie. Repeats that could hide a second request are refused at once.
@@ -109,6 +109,10 @@ fn pick(parsed: &mut Head, head: &[u8], headers: &[httparse::Header<'_>]) -> Res
 
 /// Reads the tokens of one Connection field; `close` wins over `keep-alive` wherever it stands.
 fn read_connection(value: &[u8], close: &mut bool, keep_alive: &mut bool) {
+    if value.eq_ignore_ascii_case(b"keep-alive") {
+        *keep_alive = true;
+        return;
+    }
     for token in value.split(|byte| *byte == b',') {
         match token.trim_ascii() {
             token if token.eq_ignore_ascii_case(b"keep-alive") => *keep_alive = true,
@@ -122,7 +126,7 @@ fn check_host(head: &[u8], parsed: &Head) -> Result<(), Reject> {
     match parsed.picked.value(head, Known::Host) {
         None if parsed.http_1_0 => Ok(()),
         None => Err(Reject::new(400, "missing_host", "HTTP/1.1 needs a Host header").closing()),
-        Some(host) if Authority::parse(host).is_some() => Ok(()),
+        Some(host) if Authority::is_valid(host) => Ok(()),
         Some(_) => {
             Err(Reject::new(400, "bad_host", "Host must be a name or an address, and an optional port")
                 .closing())

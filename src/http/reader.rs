@@ -186,15 +186,12 @@ impl RequestReader {
         assert!(matches!(self.stage, Stage::Complete(None)), "request() needs Progress::Ready");
         let bytes = &self.buffer[self.start..];
         let (head, body) = bytes.split_at(self.head_bytes);
-        let text = |span: super::fields::Span| {
-            std::str::from_utf8(span.bytes(head)).expect("invariant: the target was checked to be ASCII")
-        };
-        let target = self.head.target;
+        let (target, path, query) = self.head.target.text(head);
         Request {
             method: self.head.method,
-            target: text(target.whole),
-            path: if target.path.is_set() { text(target.path) } else { "/" },
-            query: target.query.is_set().then(|| text(target.query)),
+            target,
+            path,
+            query,
             http_1_0: self.head.http_1_0,
             keep_alive: self.head.keep_alive,
             fields: Fields::new(head, self.head.lines_start as usize, &self.head.picked, &self.joined_accept),
@@ -245,7 +242,7 @@ impl RequestReader {
             Found::End(head_bytes) => {
                 self.work += head_bytes as u64;
                 self.head_bytes = head_bytes;
-                self.head = head::parse(&window[..head_bytes], &self.limits)?;
+                head::parse(&window[..head_bytes], &self.limits, &mut self.head)?;
                 self.begin_body()?;
                 Ok(None)
             }

@@ -40,44 +40,77 @@ impl<'a> Authority<'a> {
         if let Some(rest) = text.strip_prefix('[') {
             let (address, port) = rest.split_once(']')?;
             let address: Ipv6Addr = address.parse().ok()?;
-            return Some(Authority { host: Host::Ip(address.to_canonical()), port: parse_port(port)? });
+            return Some(Authority {
+                host: Host::Ip(address.to_canonical()),
+                port: parse_port(port.as_bytes())?,
+            });
         }
-        let name_end = text.bytes().position(|byte| byte == b':').unwrap_or(text.len());
-        let (name, port) = text.split_at(name_end);
-        if name.is_empty() || name.len() > MAX_NAME_BYTES || !name.bytes().all(is_name_byte) {
-            return None;
-        }
+        let (name, port) = text.split_at(name_bytes(text.as_bytes())?);
         let address = if name.as_bytes()[0].is_ascii_digit() { name.parse::<Ipv4Addr>().ok() } else { None };
         let host = address.map_or(Host::Name(name), |address| Host::Ip(IpAddr::V4(address)));
-        Some(Authority { host, port: parse_port(port)? })
+        Some(Authority { host, port: parse_port(port.as_bytes())? })
+    }
+
+    /// True for what [`Self::parse`] reads, without the work of reading an IPv4 address.
+    pub(super) fn is_valid(text: &[u8]) -> bool {
+        match text.first() {
+            Some(b'[') => Authority::parse(text).is_some(),
+            _ => name_bytes(text).is_some_and(|end| parse_port(&text[end..]).is_some()),
+        }
     }
 }
 
-fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+/// The length of the name before a port.
+fn name_bytes(text: &[u8]) -> Option<usize> {
+    let is_name_byte = |byte: &u8| NAME_BYTES[*byte as usize];
+    let end = text.iter().position(|byte| !is_name_byte(byte)).unwrap_or(text.len());
+    ((1..=MAX_NAME_BYTES).contains(&end)).then_some(end)
 }
+
+/// The bytes of a name: letters, digits and `-._~`. Escapes and other marks are no part of a host that is served.
+const NAME_BYTES: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] =
+            (byte as u8).is_ascii_alphanumeric() || matches!(byte as u8, b'-' | b'.' | b'_' | b'~');
+        byte += 1;
+    }
+    allowed
+};
 
 /// Reads what follows a host: nothing, `:`, or `:` and digits. The outer `None` is a refusal.
-fn parse_port(text: &str) -> Option<Option<u16>> {
-    let Some(digits) = text.strip_prefix(':') else {
+fn parse_port(text: &[u8]) -> Option<Option<u16>> {
+    let Some((b':', digits)) = text.split_first() else {
         return text.is_empty().then_some(None);
     };
-    if digits.is_empty() {
-        return Some(None);
+    let mut port = (!digits.is_empty()).then_some(0_u16);
+    for digit in digits {
+        let value = digit.is_ascii_digit().then(|| u16::from(digit - b'0'))?;
+        port = Some(port?.checked_mul(10)?.checked_add(value)?);
     }
-    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    digits.parse().ok().map(Some)
+    Some(port)
 }
 
-/// Where path and query lie in the head.
+/// Where the request target lies in the head, and path and query in the target.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) whole: Span,
-    /// Unset for an absolute target without a path, which means `/`.
+    /// Empty for an absolute target without a path, which means `/`.
     pub(super) path: Span,
+    /// Unset without a `?`.
     pub(super) query: Span,
+}
+
+impl Target {
+    /// Target, path and query as text.
+    pub(super) fn text<'a>(&self, head: &'a [u8]) -> (&'a str, &'a str, Option<&'a str>) {
+        let whole = std::str::from_utf8(self.whole.bytes(head))
+            .expect("invariant: the target was checked to be ASCII");
+        let part = |span: Span| &whole[span.start as usize..span.end as usize];
+        let path = part(self.path);
+        (whole, if path.is_empty() { "/" } else { path }, self.query.is_set().then(|| part(self.query)))
+    }
 }
 
 /// Reads the request target (RFC 9112, 3.2) and holds an absolute one against the Host field.
@@ -97,13 +130,13 @@ pub(super) fn parse(
         b'*' if target == "*" => return Err(bad_target("the target * is for OPTIONS only")),
         _ => absolute(target, host)?,
     };
-    let query_at = memchr::memchr(b'?', path_and_query.as_bytes());
-    let (path, query) = match query_at {
-        Some(at) => (&path_and_query[..at], Span::of(head, &path_and_query.as_bytes()[at + 1..])),
-        None => (path_and_query, Span::default()),
+    let start = (target.len() - path_and_query.len()) as u32;
+    let end = target.len() as u32;
+    let Some(mark) = path_and_query.bytes().position(|byte| byte == b'?') else {
+        return Ok(Target { whole, path: Span { start, end }, query: Span::default() });
     };
-    let path = if path.is_empty() { Span::default() } else { Span::of(head, path.as_bytes()) };
-    Ok(Target { whole, path, query })
+    let mark = start + mark as u32;
+    Ok(Target { whole, path: Span { start, end: mark }, query: Span { start: mark + 1, end } })
 }
 
 /// The path and query of an absolute target, whose authority must be the one that Host names.
@@ -166,17 +199,19 @@ mod tests {
             "ä",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
+            assert!(!Authority::is_valid(bad.as_bytes()), "{bad}");
         }
     }
 
     #[test]
     fn targets_come_in_three_forms() {
         let read = |target: &str, method| parse(target.as_bytes(), target, method, Some(b"a:80"));
-        let span = |start, end| Span { start, end };
-        assert_eq!(read("/x?y=1?", Method::Get).unwrap().path, span(0, 2));
-        assert_eq!(read("/x?y=1?", Method::Get).unwrap().query, span(3, 7));
-        assert_eq!(read("http://A/x", Method::Get).unwrap().path, span(8, 10));
-        assert_eq!(read("http://a:80", Method::Get).unwrap().path, Span::default());
+        let text = |target: &'static str| read(target, Method::Get).unwrap().text(target.as_bytes());
+        assert_eq!(text("/x?y=1?"), ("/x?y=1?", "/x", Some("y=1?")));
+        assert_eq!(text("/x?"), ("/x?", "/x", Some("")));
+        assert_eq!(text("http://A/x"), ("http://A/x", "/x", None));
+        assert_eq!(text("http://a:80"), ("http://a:80", "/", None));
+        assert_eq!(text("http://a?b"), ("http://a?b", "/", Some("b")));
         assert!(read("*", Method::Options).is_ok());
         let bad = [
             ("*", Method::Get),
