@@ -18,8 +18,9 @@ use super::tool_error::{Failure, ToolError};
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
-/// After each [`Call::poll`] that is pending, take events with [`Call::poll_event`] until that is pending too. The
-/// answer is held back until every event was taken. Dropping the call drops the handler and tells whatever it left
+/// After each [`Call::poll`] that is pending, take events with [`Call::poll_event`] until that is pending too, or as
+/// far as the client reads; after any were taken, poll again before waiting. The answer is held back until every
+/// event was taken, and nobody is woken for events that are known to be there. Dropping the call drops the handler and tells whatever it left
 /// behind on other threads to stop.
 pub struct Call {
     state: Arc<CallState>,
@@ -49,8 +50,9 @@ impl Call {
             let finished = self.finished.take().expect("invariant: checked one line above");
             return Poll::Ready(self.conclude(finished, out));
         }
-        if !self.state.signals.register(cx.waker()) {
-            // An event or a cancellation came while the handler ran.
+        self.state.signals.register(cx.waker());
+        if self.future.is_some() && self.state.signals.cancel_reason() == Some(CancelReason::Client) {
+            // The cancellation came after the handler ran, and before there was anyone to wake.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -59,12 +61,12 @@ impl Call {
     /// Appends the next notification, one JSON-RPC message, for the response's event stream.
     ///
     /// The first one decides that the response is a stream. Costs one atomic load when there never was any.
-    pub fn poll_event(&mut self, cx: &mut TaskContext<'_>, out: &mut Vec<u8>) -> Poll<()> {
+    /// Pending wakes nobody by itself: [`Call::poll`] has registered the task.
+    pub fn poll_event(&mut self, _cx: &mut TaskContext<'_>, out: &mut Vec<u8>) -> Poll<()> {
         if !self.state.signals.has_events() {
-            // `poll` has registered the waker, or nothing was polled yet.
             return Poll::Pending;
         }
-        match self.state.signals.take_event(cx.waker()) {
+        match self.state.signals.take_event() {
             Some(event) => {
                 out.extend_from_slice(&event);
                 Poll::Ready(())

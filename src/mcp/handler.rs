@@ -9,11 +9,12 @@ use serde_json::Value;
 
 use super::blocking::{OffloadFull, completion};
 use super::context::Context;
+use super::errors::ErrorKind;
 use super::input::InputCheck;
 use super::outcome::panicked;
 use super::reply::{IntoReply, Reply};
 use super::tool::ToolFuture;
-use super::tool_error::ToolError;
+use super::tool_error::{Failure, ToolError};
 
 /// What came of starting a handler.
 pub(crate) enum Started {
@@ -95,7 +96,9 @@ where
         let (function, own) = (self.0.clone(), context.clone());
         let job = Box::new(move || {
             if own.is_cancelled() {
-                return;
+                let (kind, message) =
+                    (ErrorKind::ShuttingDown, "The call was cancelled before it began".into());
+                return completer.complete(Err(ToolError(Failure::Known { kind, message })));
             }
             let name = own.clone();
             let run = AssertUnwindSafe(|| function(read, own).and_then(IntoReply::into_reply));

@@ -45,6 +45,7 @@ impl Dispatcher {
         let session = InUse(self.session(request.head, request.at)?);
         *revision = Some(session.0.revision);
         check_params(request)?;
+        check_progress_token(request)?;
         if request.kind != MethodKind::Ping {
             self.snapshot.shared().sessions.initialized(&session.0, request.at.now);
         }
@@ -61,7 +62,6 @@ impl Dispatcher {
                 return self.call_tool(request, id, meta, out);
             }
             MethodKind::ToolsList => {
-                check_progress_token(request)?;
                 write_result(out, id, page(&self.snapshot.shared().legacy_tools, request)?);
             }
             MethodKind::Ping => write_result(out, id, b"{}"),
@@ -120,7 +120,7 @@ impl Dispatcher {
             MethodKind::NotificationsCancelled => {
                 if let Some(request_id) = request.message.params.request_id() {
                     let reason = request.message.params.reason().map(excerpt);
-                    tracing::debug!(request_id = %excerpt(request_id), ?reason, "the client cancels");
+                    tracing::debug!(request_id = %excerpt(request_id), ?reason, "the client cancels a request");
                     session.0.cancel_call(request_id);
                 }
             }

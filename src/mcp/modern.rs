@@ -10,7 +10,7 @@ use super::head::Transport;
 use super::headers;
 use super::level::{BAD_LEVEL, LogLevel};
 use super::method::MethodKind;
-use super::tools_call::{CallMeta, check_progress_token};
+use super::tools_call::{CallMeta, check_progress_token, page};
 
 const REVISION: Revision = Revision::V2026_07_28;
 
@@ -35,25 +35,22 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let capabilities = check(request)?;
+        let log_level = log_level(request)?;
+        check_progress_token(request)?;
         let shared = self.snapshot.shared();
         match request.kind {
             MethodKind::ToolsCall => {
-                let log_level = log_level(request)?;
                 let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
                 return self.call_tool(request, id, meta, out);
             }
-            MethodKind::ToolsList => {
-                check_progress_token(request)?;
-                write_result(out, id, super::tools_call::page(&shared.modern_tools, request)?);
-            }
-            MethodKind::ServerDiscover => write_result(out, id, &shared.discover),
-            _ => return Err(method_not_found(request)),
+            MethodKind::ToolsList => write_result(out, id, page(&shared.modern_tools, request)?),
+            _ => write_result(out, id, &shared.discover),
         }
         Ok(Outcome::Answer(Answer::with_body(200, label)))
     }
 }
 
-/// The checks between parsing and the method's own, in the order of the specification.
+/// The checks between parsing and those of the method itself, in the order of the specification.
 fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     let (version, capabilities) = check_meta(request)?;
     if request.head.transport == Transport::Http {
@@ -62,6 +59,9 @@ fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     }
     if version != REVISION.as_str() {
         return Err(unsupported_version(&version));
+    }
+    if !matches!(request.kind, MethodKind::ToolsCall | MethodKind::ToolsList | MethodKind::ServerDiscover) {
+        return Err(method_not_found(request));
     }
     Ok(capabilities)
 }

@@ -12,7 +12,7 @@ use super::capability::ClientCapabilities;
 use super::era::Revision;
 use super::errors::ErrorKind;
 use super::session::{Session, SessionId};
-use super::shard::{List, Shard};
+use super::shard::{List, Seen, Shard};
 use crate::limits::{Limit, Limits};
 
 const SHARDS: usize = 16;
@@ -83,10 +83,14 @@ impl SessionTable {
     pub(crate) fn enter(&self, id: SessionId, principal: &str, now: Instant) -> Option<Arc<Session>> {
         let session = {
             let mut shard = self.shard(id.bits());
-            if self.is_over(shard.peek(id)?, now) {
+            let seen = shard.peek(id)?;
+            if seen.principal != principal {
+                return None;
+            }
+            if self.is_over(&seen, now) {
                 None
             } else {
-                let session = shard.touch(id, now).filter(|session| &*session.principal == principal)?;
+                let session = shard.touch(id, now)?;
                 session.enter();
                 Some(session)
             }
@@ -130,9 +134,9 @@ impl SessionTable {
         ended
     }
 
-    fn is_over(&self, (list, last_used, busy): (List, Instant, bool), now: Instant) -> bool {
-        let time = if list == List::Fresh { self.init_time } else { self.idle_time };
-        !busy && now.saturating_duration_since(last_used) >= time
+    fn is_over(&self, seen: &Seen<'_>, now: Instant) -> bool {
+        let time = if seen.list == List::Fresh { self.init_time } else { self.idle_time };
+        !seen.busy && now.saturating_duration_since(seen.last_used) >= time
     }
 
     /// Takes a place in the table.

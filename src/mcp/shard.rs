@@ -48,6 +48,15 @@ impl Default for Ends {
     }
 }
 
+/// A session at a glance.
+pub(crate) struct Seen<'a> {
+    pub(crate) principal: &'a str,
+    pub(crate) list: List,
+    pub(crate) last_used: Instant,
+    /// Whether a request of it is being served.
+    pub(crate) busy: bool,
+}
+
 /// What one step of a sweep did.
 pub(crate) struct Expired {
     pub(crate) removed: Vec<Arc<Session>>,
@@ -71,10 +80,11 @@ impl Shard {
         self.append(place, List::Fresh);
     }
 
-    /// The session's list, last use, and whether it is in use.
-    pub(crate) fn peek(&self, id: SessionId) -> Option<(List, Instant, bool)> {
-        let entry = self.entry(*self.index.get(&id.bits())?);
-        Some((entry.list, entry.last_used, entry.session.is_busy()))
+    /// Looks at a session without using it.
+    pub(crate) fn peek(&self, id: SessionId) -> Option<Seen<'_>> {
+        let Entry { session, list, last_used, .. } = self.entry(*self.index.get(&id.bits())?);
+        let busy = session.is_busy();
+        Some(Seen { principal: &session.principal, list: *list, last_used: *last_used, busy })
     }
 
     /// Notes a use. A session that waits to be initialized keeps its place: its time runs from its opening.

@@ -151,14 +151,11 @@ impl Signals {
         self.queued.load(Ordering::Acquire)
     }
 
-    /// The oldest event; without one, `waker` is kept for the next event or the cancellation.
-    pub(crate) fn take_event(&self, waker: &Waker) -> Option<Vec<u8>> {
+    /// The oldest event.
+    pub(crate) fn take_event(&self) -> Option<Vec<u8>> {
         let mut inner = self.lock();
-        let Some(event) = inner.queue.as_mut().and_then(|queue| queue.events.pop_front()) else {
-            store(&mut inner.waker, waker);
-            return None;
-        };
-        let queue = inner.queue.as_mut().expect("invariant: the event came out of it");
+        let queue = inner.queue.as_mut()?;
+        let event = queue.events.pop_front()?;
         queue.bytes -= event.len();
         if queue.events.is_empty() {
             self.queued.store(false, Ordering::Release);
@@ -168,10 +165,9 @@ impl Signals {
         Some(event)
     }
 
-    /// Keeps the waker for the next event or the cancellation. Returns false when either is already there.
-    pub(crate) fn register(&self, waker: &Waker) -> bool {
+    /// Keeps the waker for the next event or the cancellation.
+    pub(crate) fn register(&self, waker: &Waker) {
         store(&mut self.lock().waker, waker);
-        !self.has_events() && self.cancel_reason().is_none()
     }
 
     /// Takes no more events; those queued stay to be taken.

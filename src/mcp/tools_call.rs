@@ -43,7 +43,6 @@ impl Dispatcher {
         let entered = Entered(meta.session.clone());
         let index = self.find_tool(request)?;
         let arguments = arguments(request)?;
-        check_progress_token(request)?;
         let tool = self.snapshot.shared().tool(index);
         if !tool.header_params.is_empty()
             && meta.revision.is_modern()
