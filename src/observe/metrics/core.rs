@@ -19,18 +19,14 @@ pub(super) enum Counter {
     SessionsEvicted,
     SessionsExpired,
     Panics,
-    Ticks,
-    BusyNs,
-    /// The only counter that the watchdog's thread writes instead of the core.
-    Stalls,
 }
 
-const COUNTERS: usize = Counter::Stalls as usize + 1;
+const COUNTERS: usize = Counter::Panics as usize + 1;
 
 /// Classes of status codes: 1xx to 5xx.
 pub(super) const STATUS_CLASSES: usize = 5;
 
-/// What one core counts. Only that core's thread may call the methods that count (but see [`CoreMetrics::stalled`]).
+/// What one core counts. Only that core's thread may call the methods that count.
 #[derive(Debug)]
 pub struct CoreMetrics {
     counters: [AtomicU64; COUNTERS],
@@ -126,22 +122,6 @@ impl CoreMetrics {
     /// A panic was caught.
     pub fn panicked(&self) {
         self.count(Counter::Panics, 1);
-    }
-
-    /// The core's tick task ran.
-    pub fn tick(&self) {
-        self.count(Counter::Ticks, 1);
-    }
-
-    /// The time this core was busy since it started, in all.
-    pub fn set_busy(&self, total: Duration) {
-        let ns = u64::try_from(total.as_nanos()).unwrap_or(u64::MAX);
-        self.counters[Counter::BusyNs as usize].store(ns, Relaxed);
-    }
-
-    /// The core stalled. Only the watchdog's thread may call this.
-    pub fn stalled(&self) {
-        self.count(Counter::Stalls, 1);
     }
 
     /// An MCP operation ended: the indexes of its method, of the tool it called and of the kind of error it ended
