@@ -1,6 +1,8 @@
 //! The table in docs/configuration.md is written from the code. `UPDATE_DOCS=1 cargo test --test config_docs`
 //! writes it anew.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
 use std::path::Path;
 
 const BEGIN: &str = "<!-- settings:begin (written by `UPDATE_DOCS=1 cargo test --test config_docs`) -->\n";

@@ -1,5 +1,7 @@
 //! The layers of the configuration as a user meets them: what wins, what is refused, and what the error says.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
 use std::net::SocketAddr;
 use std::process::Command;
 

@@ -1,12 +1,15 @@
 //! The metrics as a scraper meets them: read by a small parser of the format, and compared with the documentation.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ringmesh::limits::Limit;
-use ringmesh::observe::metrics::{CONTENT_TYPE, CoreSample, MAX_TOOL_SERIES, Metrics, Names, Snapshot};
+use ringmesh::observe::CoreState;
+use ringmesh::observe::metrics::{CONTENT_TYPE, MAX_TOOL_SERIES, Metrics, Names, Snapshot};
 
 /// Samples by their name with labels, as `name{label="value"}`, and families by name with their type.
 #[derive(Debug, Default)]
@@ -102,14 +105,15 @@ fn cores_are_added_up_and_gauges_follow() {
     let snapshot = Snapshot {
         ready: true,
         sessions_open: 7,
-        cores: vec![
-            CoreSample { stalls: 1, ..CoreSample::default() },
-            CoreSample {
-                busy: Duration::from_millis(1500),
-                tick_age: Duration::from_secs(2),
-                ..CoreSample::default()
-            },
-        ],
+        cores: vec![CoreState {
+            core: 3,
+            tick_age: Duration::from_secs(2),
+            stalled: true,
+            stalls: 1,
+            ticks: 90,
+            busy: Duration::from_millis(1500),
+            activity: None,
+        }],
         ..Snapshot::default()
     };
     let scrape = Scrape::parse(&metrics.render(&snapshot));
@@ -126,7 +130,8 @@ fn cores_are_added_up_and_gauges_follow() {
         ("ringmesh_limit_hits_total{limit=\"max_headers\"}", 0.0),
         ("ringmesh_core_busy_seconds_total{core=\"3\"}", 1.5),
         ("ringmesh_core_tick_age_seconds{core=\"3\"}", 2.0),
-        ("ringmesh_core_stalls_total{core=\"0\"}", 1.0),
+        ("ringmesh_core_stalls_total{core=\"3\"}", 1.0),
+        ("ringmesh_core_ticks_total{core=\"3\"}", 90.0),
         ("ringmesh_panics_total", 1.0),
         ("ringmesh_sessions_open", 7.0),
     ] {
@@ -212,8 +217,10 @@ fn every_family_is_documented_and_every_documented_family_exists() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/observability.md");
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
-    let is_metric =
-        |name: &&str| ["ringmesh_", "mcp_", "process_"].iter().any(|prefix| name.starts_with(prefix));
+    let is_metric = |name: &&str| {
+        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        is_name && ["ringmesh_", "mcp_", "process_"].iter().any(|prefix| name.starts_with(prefix))
+    };
     let documented: BTreeSet<&str> = rows.map(|(name, _)| name).filter(is_metric).collect();
     let rendered: BTreeSet<&str> = scrape.families.keys().map(String::as_str).collect();
     assert_eq!(rendered, documented);

@@ -1,5 +1,7 @@
 //! Each line of `ringmesh check`, from facts that stand for the machine that deserves it.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+
 use ringmesh::runtime::preflight::{
     Facts, Plan, RangeLimit, Report, Seccomp, Status, UringTrial, examine, judge,
 };

@@ -90,7 +90,8 @@ impl Setting {
 
 /// Every setting: the rows below, then one for each limit.
 pub fn settings() -> &'static [Setting] {
-    static TABLE: LazyLock<Vec<Setting>> = LazyLock::new(|| rows().into_iter().chain(limit_rows()).collect());
+    static TABLE: LazyLock<Vec<Setting>> =
+        LazyLock::new(|| ROWS.iter().cloned().chain(limit_rows()).collect());
     &TABLE
 }
 
@@ -140,56 +141,54 @@ const fn optional_integer(min: u64, max: u64) -> Kind {
 const DAY_MS: u64 = 86_400_000;
 
 #[rustfmt::skip]
-fn rows() -> Vec<Setting> {
-    vec![
-        row!(server_name: Kind::Text { max_chars: 128, optional: false }, "server-name",
-            "The name the server gives itself to clients."; "MCP_SERVER_NAME" Same),
-        row!(instructions: Kind::Text { max_chars: 16_384, optional: true }, "instructions",
-            "What a client's model is told about using this server."),
-        row!(listen: Kind::Addresses, "listen",
-            "Addresses that serve MCP; port 0 lets the kernel choose."; "MCP_HOST" Host, "MCP_PORT" Port),
-        row!(probe_listen: Kind::Address, "probe-listen",
-            "An address of its own for probes and metrics; unset, they share `listen`."),
-        row!(mount_path: Kind::Path, "mount-path",
-            "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
-        row!(cores: Kind::Cores, "cores",
-            "The cores to use; unset means all that affinity and cgroup quota allow."),
-        row!(max_cores: optional_integer(1, 4_096), "max-cores",
-            "At most this many cores."),
-        row!(backlog: integer(1, 65_535), "backlog",
-            "Connections the kernel holds per core before they are accepted; `net.core.somaxconn` caps it."),
-        row!(allowed_hosts: Kind::Hosts, "allowed-host",
-            "`Host` values accepted besides loopback names and bound addresses."; "MCP_ALLOWED_HOSTS" Same),
-        row!(cors_origins: Kind::Origins, "cors-origin",
-            "Origins that browsers may call from."; "MCP_CORS_ORIGINS" Same),
-        row!(allow_tools: Kind::Globs, "allow-tool",
-            "Tools that are offered; empty means all."),
-        row!(deny_tools: Kind::Globs, "deny-tool",
-            "Tools that are not offered; wins over `allow_tools`."),
-        row!(p2p_tools: Kind::Flag, "p2p-tools",
-            "Offers the peer-to-peer tools."; "MCP_DISABLE_P2P" Inverted),
-        row!(taskqueue_tools: Kind::Flag, "taskqueue-tools",
-            "Offers the task queue tools, when `p2p_tools` is on."),
-        row!(workflow_tools: Kind::Flag, "workflow-tools",
-            "Offers the workflow tools, when `p2p_tools` is on."),
-        row!(log_level: Kind::LogLevels, "log-level",
-            "What is logged, for all or by target."),
-        row!(log_format: Kind::Choice(&["text", "json"]), "log-format",
-            "Lines for people, or one JSON object a line."; "MCP_LOG_FORMAT" Same),
-        row!(debug: Kind::Flag, "debug",
-            "Raises a `log_level` that was left at its default to debug."; "MCP_DEBUG" Same),
-        row!(shutdown_delay_ms: integer(0, DAY_MS), "shutdown-delay-ms",
-            "Wait between reporting not ready and closing the listeners."),
-        row!(shutdown_grace_ms: integer(0, DAY_MS), "shutdown-grace-ms",
-            "Time that requests in flight have to finish at shutdown."),
-        row!(stall_threshold_ms: integer(100, DAY_MS), "stall-threshold-ms",
-            "Time without a tick after which a core counts as stalled."),
-        row!(spin_before_park_us: integer(0, 10_000), "spin-before-park-us",
-            "Time a core spins before it parks: lower latency, for a whole core."),
-        row!(run_timeout_ms: optional_integer(1, 365 * DAY_MS), "run-timeout-ms",
-            "Time after which the server stops by itself."),
-    ]
-}
+const ROWS: &[Setting] = &[
+    row!(server_name: Kind::Text { max_chars: 128, optional: false }, "server-name",
+        "The name the server gives itself to clients."; "MCP_SERVER_NAME" Same),
+    row!(instructions: Kind::Text { max_chars: 16_384, optional: true }, "instructions",
+        "What a client's model is told about using this server."),
+    row!(listen: Kind::Addresses, "listen",
+        "Addresses that serve MCP; port 0 lets the kernel choose."; "MCP_HOST" Host, "MCP_PORT" Port),
+    row!(probe_listen: Kind::Address, "probe-listen",
+        "An address of its own for probes and metrics; unset, they share `listen`."),
+    row!(mount_path: Kind::Path, "mount-path",
+        "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
+    row!(cores: Kind::Cores, "cores",
+        "The cores to use; unset means all that affinity and cgroup quota allow."),
+    row!(max_cores: optional_integer(1, 4_096), "max-cores",
+        "At most this many cores."),
+    row!(backlog: integer(1, 65_535), "backlog",
+        "Connections the kernel holds per core before they are accepted; `net.core.somaxconn` caps it."),
+    row!(allowed_hosts: Kind::Hosts, "allowed-host",
+        "`Host` values accepted besides loopback names and bound addresses."; "MCP_ALLOWED_HOSTS" Same),
+    row!(cors_origins: Kind::Origins, "cors-origin",
+        "Origins that browsers may call from."; "MCP_CORS_ORIGINS" Same),
+    row!(allow_tools: Kind::Globs, "allow-tool",
+        "Tools that are offered; empty means all."),
+    row!(deny_tools: Kind::Globs, "deny-tool",
+        "Tools that are not offered; wins over `allow_tools`."),
+    row!(p2p_tools: Kind::Flag, "p2p-tools",
+        "Offers the peer-to-peer tools."; "MCP_DISABLE_P2P" Inverted),
+    row!(taskqueue_tools: Kind::Flag, "taskqueue-tools",
+        "Offers the task queue tools, when `p2p_tools` is on."),
+    row!(workflow_tools: Kind::Flag, "workflow-tools",
+        "Offers the workflow tools, when `p2p_tools` is on."),
+    row!(log_level: Kind::LogLevels, "log-level",
+        "What is logged, for all or by target."),
+    row!(log_format: Kind::Choice(&["text", "json"]), "log-format",
+        "Lines for people, or one JSON object a line."; "MCP_LOG_FORMAT" Same),
+    row!(debug: Kind::Flag, "debug",
+        "Raises a `log_level` that was left at its default to debug."; "MCP_DEBUG" Same),
+    row!(shutdown_delay_ms: integer(0, DAY_MS), "shutdown-delay-ms",
+        "Wait between reporting not ready and closing the listeners."),
+    row!(shutdown_grace_ms: integer(0, DAY_MS), "shutdown-grace-ms",
+        "Time that requests in flight have to finish at shutdown."),
+    row!(stall_threshold_ms: integer(100, DAY_MS), "stall-threshold-ms",
+        "Time without a tick after which a core counts as stalled."),
+    row!(spin_before_park_us: integer(0, 10_000), "spin-before-park-us",
+        "Time a core spins before it parks: lower latency, for a whole core."),
+    row!(run_timeout_ms: optional_integer(1, 365 * DAY_MS), "run-timeout-ms",
+        "Time after which the server stops by itself."),
+];
 
 #[cfg(test)]
 mod tests {

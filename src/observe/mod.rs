@@ -8,7 +8,7 @@ pub mod systemd;
 mod trace;
 
 pub use logging::{LogError, LogFormat, init_tracing};
-pub use metrics::{CoreMetrics, CoreSample, Metrics, Names, Snapshot};
+pub use metrics::{CoreMetrics, Metrics, Names, Snapshot};
 pub use probes::{CoreState, Phase, ProbeAnswer, ServerState};
 pub use process::ProcessStats;
 pub use trace::{RequestId, RequestIds, TraceContext};

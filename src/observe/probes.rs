@@ -26,6 +26,10 @@ pub struct CoreState {
     pub stalled: bool,
     /// Times it stalled since the start.
     pub stalls: u64,
+    /// Times it ticked since the start.
+    pub ticks: u64,
+    /// Time it spent working since the start.
+    pub busy: Duration,
     /// What it was doing when it was last seen, for instance the tool it runs.
     pub activity: Option<String>,
 }
@@ -160,6 +164,8 @@ mod tests {
             tick_age: Duration::from_millis(12),
             stalled,
             stalls: u64::from(stalled),
+            ticks: 1_000,
+            busy: Duration::from_secs(7),
             activity: Some("tool spin".to_owned()),
         };
         ServerState {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use crossbeam_utils::CachePadded;
 
 pub use self::core::CoreMetrics;
-pub use self::render::{CoreSample, Snapshot};
+pub use self::render::Snapshot;
 
 /// The media type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

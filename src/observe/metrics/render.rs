@@ -1,12 +1,11 @@
 //! What the metrics are called. Every name here is explained in `docs/observability.md`.
 
-use std::time::Duration;
-
 use super::core::{Counter, STATUS_CLASSES};
 use super::exposition::{Exposition, Type};
 use super::histogram::{Histogram, Total};
 use super::{CoreMetrics, Metrics};
 use crate::limits::Limit;
+use crate::observe::probes::CoreState;
 use crate::observe::process::ProcessStats;
 
 /// Gauges of other rooms at the moment of the scrape.
@@ -22,23 +21,10 @@ pub struct Snapshot {
     pub blocking_running: u64,
     /// Calls of blocking tools that wait for one.
     pub blocking_waiting: u64,
-    /// What the watchdog knows of each core, in the order of the cores; empty without a watchdog.
-    pub cores: Vec<CoreSample>,
+    /// The cores as the watchdog sees them; empty without one.
+    pub cores: Vec<CoreState>,
     /// The process as the kernel sees it, from [`ProcessStats::read`].
     pub process: ProcessStats,
-}
-
-/// One core as the watchdog sees it at the moment of the scrape.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct CoreSample {
-    /// Runs of its tick.
-    pub ticks: u64,
-    /// Times it did not tick for longer than the stall threshold.
-    pub stalls: u64,
-    /// Time it spent working.
-    pub busy: Duration,
-    /// Time since its last tick.
-    pub tick_age: Duration,
 }
 
 pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
@@ -176,19 +162,31 @@ fn cores(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
         "Panics caught and answered as internal errors.",
         panics,
     );
-    let mut sampled = |name, kind, help, value: fn(&CoreSample) -> f64| {
-        out.family(name, kind, help);
-        for (core, label) in snapshot.cores.iter().zip(&metrics.core_labels) {
-            out.sample(&[("core", label)], value(core));
-        }
-    };
-    sampled("ringmesh_core_ticks_total", Type::Counter, "Runs of the core's tick.", |core| core.ticks as f64);
+    watched(out, snapshot, "ringmesh_core_ticks_total", Type::Counter, "Runs of the core's tick.", |core| {
+        core.ticks as f64
+    });
     let help = "Times the core did not tick for longer than the stall threshold.";
-    sampled("ringmesh_core_stalls_total", Type::Counter, help, |core| core.stalls as f64);
+    watched(out, snapshot, "ringmesh_core_stalls_total", Type::Counter, help, |core| core.stalls as f64);
     let help = "Time the core spent working.";
-    sampled("ringmesh_core_busy_seconds_total", Type::Counter, help, |core| core.busy.as_secs_f64());
+    let busy = |core: &CoreState| core.busy.as_secs_f64();
+    watched(out, snapshot, "ringmesh_core_busy_seconds_total", Type::Counter, help, busy);
     let help = "Time since the core's last tick.";
-    sampled("ringmesh_core_tick_age_seconds", Type::Gauge, help, |core| core.tick_age.as_secs_f64());
+    let age = |core: &CoreState| core.tick_age.as_secs_f64();
+    watched(out, snapshot, "ringmesh_core_tick_age_seconds", Type::Gauge, help, age);
+}
+
+fn watched(
+    out: &mut Exposition,
+    snapshot: &Snapshot,
+    name: &'static str,
+    kind: Type,
+    help: &str,
+    value: impl Fn(&CoreState) -> f64,
+) {
+    out.family(name, kind, help);
+    for core in &snapshot.cores {
+        out.sample(&[("core", &core.core.to_string())], value(core));
+    }
 }
 
 fn process(out: &mut Exposition, process: &ProcessStats) {

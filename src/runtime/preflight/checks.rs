@@ -226,10 +226,8 @@ pub(super) fn quota(facts: &Facts, cores: &Cores) -> Check {
     let found = format!("{:.2} CPUs from {}", quota.cpus(), quota.group);
     // A fraction of a core that is rounded up is throttled at times too, but fewer executors would waste it.
     if executors > quota.cores() {
-        let mend = format!(
-            "run on at most {} cores, or raise the quota; throttling stalls every core",
-            quota.cores()
-        );
+        let most = plural(quota.cores(), "core");
+        let mend = format!("run on at most {most}, or raise the quota; throttling stalls every core");
         return Check::warn("cpu quota", format!("{found} for {}", plural(executors, "executor")), mend);
     }
     Check::ok("cpu quota", found)
