@@ -1,1 +1,37 @@
-//! Placeholder.
+//! The reactor room: everything that touches threads, sockets, files, timers and signals.
+//!
+//! This is the only room that names glommio. It is readiness-based TCP on an io_uring reactor, one executor a
+//! core, and nothing here is `Send` unless its documentation says so. Around each known defect of the reactor
+//! lies a rule that this room keeps, so that the rooms above need not know it:
+//!
+//! - tasks start only through a [`Scope`], which catches their panics and outlives none of them;
+//! - whatever another thread can wake runs in a queue whose latency matters ([`Queue::Serve`], [`Queue::P2p`]);
+//! - one [`Watchdog`] thread a process pokes every executor, so that a parked one with runnable tasks goes on;
+//! - a [`Listener`] waits for readiness and then accepts, so that no connection is lost when it stops.
+//!
+//! The main path: [`spawn_executor`] → [`Listener::accept`] → [`Stream::read`], [`Stream::write`],
+//! [`Stream::flush`].
+
+mod buf;
+mod clock;
+mod error;
+mod executor;
+mod listener;
+mod panics;
+mod queues;
+mod stream;
+mod stream_io;
+mod timer;
+
+pub use buf::{BUF_BYTES, Buf};
+pub use clock::coarse_now;
+pub use error::RuntimeError;
+pub use executor::{
+    ExecutorHandle, ExecutorSettings, core_busy, inside_executor, prepare_process, spawn_executor, warm_up,
+};
+pub use listener::{Listener, ListenerStopper, bind_reserved};
+pub use panics::panic_message;
+pub use queues::Queue;
+pub use stream::Stream;
+pub use stream_io::AsyncStream;
+pub use timer::{Timer, sleep, yield_now};
