@@ -60,7 +60,9 @@ fn options() -> Result<Options, Box<dyn Error>> {
             ("--cpu", _) => options.cpu = Some(value.parse()?),
             ("--http", "axum") => options.shell = Shell::Axum,
             ("--http", "hyper") => options.shell = Shell::Hyper,
-            _ => return Err(format!("{flag} {value} is not known: --listen, --cpu, --http axum|hyper").into()),
+            _ => {
+                return Err(format!("{flag} {value} is not known: --listen, --cpu, --http axum|hyper").into());
+            }
         }
     }
     Ok(options)
@@ -84,8 +86,7 @@ fn pin(cpu: usize) -> std::io::Result<()> {
 async fn serve(options: Options) -> Result<(), Box<dyn Error>> {
     let config =
         StreamableHttpServerConfig::default().with_legacy_session_mode(false).with_json_response(true);
-    let service =
-        StreamableHttpService::new(|| Ok(Echo), Arc::new(NeverSessionManager::default()), config);
+    let service = StreamableHttpService::new(|| Ok(Echo), Arc::new(NeverSessionManager::default()), config);
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     eprintln!("listening on http://{}/mcp", listener.local_addr()?);
     if options.shell == Shell::Axum {
