@@ -158,8 +158,8 @@ pub(crate) struct LoadArgs {
 /// Interleaved rounds over several servers that this command starts and stops.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct CompareArgs {
-    /// A server as NAME=COMMAND; {port}, {cpu} and {response_bytes} are filled in. The first one is what the others
-    /// are compared with.
+    /// A server as NAME=COMMAND, or NAME@REVISION=COMMAND to speak another revision with it; {port}, {cpu} and
+    /// {response_bytes} are filled in. The first one is what the others are compared with.
     #[arg(long = "server", value_name = "NAME=COMMAND", required = true)]
     pub(crate) servers: Vec<NamedCommand>,
     /// A server that only copies bytes, as NAME=COMMAND; its answers are checked as with --raw.
@@ -188,9 +188,11 @@ pub(crate) struct CompareArgs {
 }
 
 /// A server to start: a name for the tables and the command that starts it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct NamedCommand {
     pub(crate) name: String,
+    /// The revision after the `@` of the name, where there is one.
+    pub(crate) era: Option<Era>,
     pub(crate) command: String,
 }
 
@@ -198,12 +200,14 @@ impl FromStr for NamedCommand {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.split_once('=') {
+        let (name, command) = match text.split_once('=') {
             Some((name, command)) if !name.trim().is_empty() && !command.trim().is_empty() => {
-                Ok(Self { name: name.trim().to_owned(), command: command.trim().to_owned() })
+                (name.trim().to_owned(), command.trim().to_owned())
             }
-            _ => Err(format!("{text:?} is not NAME=COMMAND")),
-        }
+            _ => return Err(format!("{text:?} is not NAME=COMMAND")),
+        };
+        let era = name.split_once('@').map(|(_, era)| Era::from_str(era, false)).transpose()?;
+        Ok(Self { name, era, command })
     }
 }
 
@@ -333,6 +337,16 @@ mod tests {
         assert_eq!("3,0-1".parse(), Ok(CpuList(vec![0, 1, 3])));
         for bad in ["", "a", "2-1", "0-5000", "1,,2"] {
             assert!(bad.parse::<CpuList>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn named_commands() {
+        let named: NamedCommand = "a@2025-11-25 = x --y=z".parse().unwrap();
+        assert_eq!((named.name.as_str(), named.era), ("a@2025-11-25", Some(Era::V2025_11_25)));
+        assert_eq!(named.command, "x --y=z");
+        for bad in ["a", "=x", "a=", "a@1999-01-01=x"] {
+            assert!(bad.parse::<NamedCommand>().is_err(), "{bad}");
         }
     }
 

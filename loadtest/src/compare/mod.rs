@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::options::{CompareArgs, CpuList, Load, NamedCommand, Target};
+use crate::options::{CompareArgs, CpuList, Era, Load, NamedCommand, Target};
 use crate::report::Report;
 use crate::run::{self, Job};
 use machine::Machine;
@@ -30,6 +30,8 @@ pub(crate) struct Comparison {
 pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) command: String,
+    /// The revision it is spoken to in.
+    pub(crate) era: Era,
     /// Whether it only copies bytes and is checked as such.
     pub(crate) floor: bool,
 }
@@ -63,7 +65,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
     }
     let subjects: Vec<Subject> = [(&args.servers, false), (&args.floors, true)]
         .into_iter()
-        .flat_map(|(list, floor)| list.iter().map(move |named| Subject::new(named, floor)))
+        .flat_map(|(list, floor)| list.iter().map(move |named| (named, floor)))
+        .map(|(named, floor)| Subject::new(named, floor, args.shape.era))
         .collect();
     let mut comparison = Comparison {
         machine: Machine::here(),
@@ -105,12 +108,9 @@ impl Comparison {
 }
 
 impl Subject {
-    fn new(named: &NamedCommand, floor: bool) -> Self {
-        Self { name: named.name.clone(), command: named.command.clone(), floor }
-    }
-
-    fn named(&self) -> NamedCommand {
-        NamedCommand { name: self.name.clone(), command: self.command.clone() }
+    fn new(named: &NamedCommand, floor: bool, default_era: Era) -> Self {
+        let (name, command) = (named.name.clone(), named.command.clone());
+        Self { name, command, era: named.era.unwrap_or(default_era), floor }
     }
 }
 
@@ -141,8 +141,8 @@ impl Bench<'_> {
     /// One run against a fresh, pinned process.
     fn once(&mut self, subject: &Subject, load: Load) -> Result<Report, String> {
         let fill = self.fill()?;
-        let mut job = self.job(subject.floor, &fill, load)?;
-        let server = Server::start(&subject.named(), &fill, Some(self.args.server_cpu), &job)?;
+        let mut job = self.job(subject, &fill, load)?;
+        let server = Server::start(&subject.command, &fill, Some(self.args.server_cpu), &job)?;
         if self.response_bytes == 0 {
             self.response_bytes = server.answer_bytes;
         }
@@ -156,14 +156,14 @@ impl Bench<'_> {
     fn idle(&mut self, subjects: &[Subject]) -> Result<Vec<IdleResult>, String> {
         let mut results = Vec::new();
         for subject in subjects {
-            let named = self.args.idle.iter().find(|named| named.name == subject.name).cloned();
-            let named = named.unwrap_or_else(|| subject.named());
+            let other = self.args.idle.iter().find(|named| named.name == subject.name);
+            let command = other.map_or(&subject.command, |named| &named.command);
             let mut first_answer_ms = Vec::new();
             let mut idle = None;
             for round in 0..self.args.rounds {
                 let fill = self.fill()?;
-                let job = self.job(subject.floor, &fill, Load { connections: 1, pipeline: 1 })?;
-                let server = Server::start(&named, &fill, None, &job)?;
+                let job = self.job(subject, &fill, Load { connections: 1, pipeline: 1 })?;
+                let server = Server::start(command, &fill, None, &job)?;
                 first_answer_ms.push(server.first_answer.as_secs_f64() * 1e3);
                 if round + 1 == self.args.rounds {
                     idle = Some(server.watch_idle(self.args.idle_s)?);
@@ -172,7 +172,8 @@ impl Bench<'_> {
                 std::thread::sleep(Duration::from_millis(20));
             }
             if let Some(idle) = idle {
-                results.push(IdleResult { name: named.name, command: named.command, first_answer_ms, idle });
+                let (name, command) = (subject.name.clone(), command.clone());
+                results.push(IdleResult { name, command, first_answer_ms, idle });
             }
         }
         Ok(results)
@@ -182,11 +183,12 @@ impl Bench<'_> {
         Ok(Fill { port: free_port()?, cpu: self.args.server_cpu, response_bytes: self.response_bytes })
     }
 
-    fn job(&self, raw: bool, fill: &Fill, load: Load) -> Result<Job, String> {
+    fn job(&self, subject: &Subject, fill: &Fill, load: Load) -> Result<Job, String> {
         let mut shape = self.args.shape.clone();
         shape.pipeline = load.pipeline;
+        shape.era = subject.era;
         let target = Target::new(&format!("127.0.0.1:{}", fill.port), "/mcp")?;
-        Ok(Job { target, connections: load.connections, shape, raw, server_pid: None })
+        Ok(Job { target, connections: load.connections, shape, raw: subject.floor, server_pid: None })
     }
 }
 

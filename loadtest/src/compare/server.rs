@@ -4,7 +4,6 @@ use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::options::NamedCommand;
 use crate::probe;
 use crate::procfs::{Sample, Usage};
 use crate::run::Job;
@@ -52,15 +51,10 @@ pub(crate) struct Idle {
 
 impl Server {
     /// Starts the command, on `pin` with all its threads if given, and waits for the first right answer to `job`.
-    pub(crate) fn start(
-        named: &NamedCommand,
-        fill: &Fill,
-        pin: Option<usize>,
-        job: &Job,
-    ) -> Result<Self, String> {
-        let command = fill.apply(&named.command);
+    pub(crate) fn start(command: &str, fill: &Fill, pin: Option<usize>, job: &Job) -> Result<Self, String> {
+        let command = fill.apply(command);
         let mut words = command.split_whitespace();
-        let program = words.next().ok_or_else(|| format!("{}: an empty command", named.name))?;
+        let program = words.next().ok_or("an empty command")?;
         let mut process = match pin {
             Some(cpu) => {
                 // taskset replaces itself by the server, so the process id is the server's.
@@ -72,11 +66,10 @@ impl Server {
         };
         process.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let spawned = Instant::now();
-        let child =
-            process.spawn().map_err(|error| format!("{}: cannot run {command}: {error}", named.name))?;
+        let child = process.spawn().map_err(|error| format!("cannot run {command}: {error}"))?;
         let mut server = Self { child, first_answer: Duration::ZERO, answer_bytes: 0 };
         server.answer_bytes = probe::wait_for_answer(job, spawned + START_WITHIN)
-            .map_err(|error| format!("{} ({command}): {error}", named.name))?;
+            .map_err(|error| format!("{command}: {error}"))?;
         server.first_answer = spawned.elapsed();
         Ok(server)
     }

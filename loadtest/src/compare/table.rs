@@ -31,7 +31,8 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         let shape = &report.shape;
         writeln!(
             out,
-            "Generator on cpu {}; MCP {}, tool `{}`, {} B message; {:.1} s measured after {:.1} s of warm-up.",
+            "Generator on cpu {}; MCP {} where the name says no other, tool `{}`, {} B message; {:.1} s measured \
+             after {:.1} s of warm-up.",
             shape.cpu.as_ref().map_or_else(String::new, |list| {
                 list.0.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
             }),
