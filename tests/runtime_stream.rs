@@ -2,33 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod runtime_support;
+
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
-use ringmesh::runtime::{
-    AsyncStream, BUF_BYTES, ExecutorSettings, Listener, Stream, bind_reserved, sleep, spawn_executor, warm_up,
-};
+use ringmesh::runtime::{AsyncStream, BUF_BYTES, Listener, Stream, bind_reserved, sleep};
+use runtime_support::{joined, on_executor};
 
 const LOCAL: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 const SECOND: Duration = Duration::from_secs(1);
-
-/// Runs `test` on an executor of its own, for ten seconds at most.
-fn on_executor<T: Send + 'static, Fut: Future<Output = T> + 'static>(
-    test: impl FnOnce() -> Fut + Send + 'static,
-) -> T {
-    let main = move || async move {
-        warm_up().await;
-        let timeout = async {
-            sleep(10 * SECOND).await;
-            panic!("the test did not end in ten seconds")
-        };
-        future::or(test(), timeout).await
-    };
-    spawn_executor(None, "test", &ExecutorSettings::default(), main).unwrap().join().unwrap()
-}
 
 /// An accepted stream and the blocking client at its other end.
 async fn pair() -> (Stream, TcpStream) {
@@ -36,14 +22,6 @@ async fn pair() -> (Stream, TcpStream) {
     let client = TcpStream::connect(listener.local_addr()).unwrap();
     client.set_read_timeout(Some(5 * SECOND)).unwrap();
     (listener.accept().await.unwrap(), client)
-}
-
-/// Waits for a thread without holding up the executor, which may have a close to see through.
-async fn joined<T>(thread: thread::JoinHandle<T>) -> T {
-    while !thread.is_finished() {
-        sleep(Duration::from_millis(1)).await;
-    }
-    thread.join().unwrap()
 }
 
 #[test]

@@ -15,7 +15,6 @@ pub fn coarse_now() -> Instant {
 }
 
 /// Moves this core's coarse clock; `None` hands it back to the system's clock.
-#[allow(dead_code, reason = "the tick that calls it follows in the next step")]
 pub(super) fn set_coarse_now(now: Option<Instant>) {
     NOW.set(now);
 }

@@ -13,7 +13,11 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 use super::error::RuntimeError;
 use super::panics::{self, panic_message};
 use super::queues::{self, Queue};
+use super::scope;
 use super::timer::sleep;
+
+/// The longest that an executor's end waits for tasks that are already cancelled.
+const ORPHAN_TIME: Duration = Duration::from_secs(1);
 
 /// What one executor takes from the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -163,7 +167,10 @@ where
     T: 'static,
 {
     let future = panics::catch(main)?;
-    queues::spawn_into(Queue::Serve, panics::caught(future)).await
+    let outcome = queues::spawn_into(Queue::Serve, panics::caught(future)).await;
+    // Tasks of scopes that were dropped half way are gone after the next turn. Nothing of theirs is leaked.
+    futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;
+    outcome
 }
 
 thread_local! {

@@ -14,17 +14,26 @@
 
 mod buf;
 mod clock;
+mod core_slot;
+mod deadline;
 mod error;
 mod executor;
 mod listener;
 mod panics;
 mod queues;
+mod scope;
+pub mod signal;
+mod stop;
 mod stream;
 mod stream_io;
+mod tick;
 mod timer;
+mod watchdog;
+mod wheel;
 
 pub use buf::{BUF_BYTES, Buf};
 pub use clock::coarse_now;
+pub use deadline::Deadline;
 pub use error::RuntimeError;
 pub use executor::{
     ExecutorHandle, ExecutorSettings, core_busy, inside_executor, prepare_process, spawn_executor, warm_up,
@@ -32,6 +41,10 @@ pub use executor::{
 pub use listener::{Listener, ListenerStopper, bind_reserved};
 pub use panics::panic_message;
 pub use queues::Queue;
+pub use scope::{BoxError, Cancelled, Scope, ScopeClosed, ScopeError, ScopeOptions, TaskOutcome, WaitIdle};
+pub use stop::{StopFlag, Stopped};
 pub use stream::Stream;
 pub use stream_io::AsyncStream;
+pub use tick::{Activity, ActivityGuard, CoreTick};
 pub use timer::{Timer, sleep, yield_now};
+pub use watchdog::{CoreHealth, Watchdog, WatchdogSettings};

@@ -1,0 +1,104 @@
+//! Deadlines of connections and requests: many, moved often, met rarely.
+
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use super::clock::{coarse_now, set_coarse_now};
+use super::wheel::{Entry, Wheel};
+
+thread_local! {
+    static WHEEL: RefCell<Option<Wheel>> = const { RefCell::new(None) };
+}
+
+fn with_wheel<T>(action: impl FnOnce(&mut Wheel) -> T) -> T {
+    WHEEL.with_borrow_mut(|wheel| action(wheel.get_or_insert_with(|| Wheel::new(Instant::now()))))
+}
+
+/// A deadline of this core that can be set, moved and cleared at the price of a few memory accesses.
+///
+/// It is coarse: noticed up to two ticks (50 ms) late, never early, and only where the core's tick runs, which is
+/// where a [`super::CoreTick`] lives. It has one waiter, the task that polled it last.
+#[derive(Debug)]
+pub struct Deadline {
+    entry: Entry,
+    at: Cell<Option<Instant>>,
+    /// It lives in its core's wheel.
+    _core: PhantomData<Rc<()>>,
+}
+
+impl Deadline {
+    /// A deadline that is not set.
+    pub fn new() -> Self {
+        Self { entry: with_wheel(Wheel::insert), at: Cell::new(None), _core: PhantomData }
+    }
+
+    /// Sets or moves the deadline.
+    pub fn set(&self, at: Instant) {
+        self.at.set(Some(at));
+        with_wheel(|wheel| wheel.set(self.entry, Some(at)));
+    }
+
+    /// Sets or moves the deadline to `after` from the coarse clock's time.
+    pub fn set_after(&self, after: Duration) {
+        self.set(coarse_now() + after);
+    }
+
+    /// Clears the deadline: it does not expire until it is set again.
+    pub fn clear(&self) {
+        if self.at.take().is_some() {
+            with_wheel(|wheel| wheel.set(self.entry, None));
+        }
+    }
+
+    /// When it expires, if it is set.
+    pub fn at(&self) -> Option<Instant> {
+        self.at.get()
+    }
+
+    /// Whether it is set and has passed, by the coarse clock.
+    pub fn is_expired(&self) -> bool {
+        self.at.get().is_some_and(|at| at <= coarse_now())
+    }
+
+    /// Ready once the deadline has passed. Pending while it is not set; the task is then woken should it be set.
+    pub fn poll_expired(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_expired() {
+            return Poll::Ready(());
+        }
+        let replaced = with_wheel(|wheel| wheel.register(self.entry, cx.waker()));
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// As [`Deadline::poll_expired`], to be awaited.
+    pub async fn expired(&self) {
+        poll_fn(|cx| self.poll_expired(cx)).await;
+    }
+}
+
+impl Default for Deadline {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for Deadline {
+    fn drop(&mut self) {
+        // The wheel may be gone already when the thread itself ends.
+        let waker =
+            WHEEL.try_with(|wheel| wheel.borrow_mut().as_mut().and_then(|wheel| wheel.remove(self.entry)));
+        drop(waker);
+    }
+}
+
+/// One tick of this core: moves the coarse clock and wakes whoever waits for a deadline that has passed. `expired` is
+/// scratch space.
+pub(super) fn tick(now: Instant, expired: &mut Vec<Waker>) {
+    set_coarse_now(Some(now));
+    with_wheel(|wheel| wheel.advance(now, expired));
+    expired.drain(..).for_each(Waker::wake);
+}

@@ -1,0 +1,68 @@
+//! SIGTERM and SIGINT: the first one stops in good order, the second one at once.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::thread::{self, JoinHandle};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::{Handle, Signals};
+use signal_hook::{SigId, flag, low_level};
+
+use super::stop::StopFlag;
+
+/// The exit code of a process that a second signal ended.
+pub const SECOND_SIGNAL_EXIT: i32 = 130;
+
+/// Handlers for SIGTERM and SIGINT, in place for as long as this lives.
+///
+/// The first signal sets the stop flag. A second one exits the process at once with [`SECOND_SIGNAL_EXIT`], from within
+/// the handler, so that it works when nothing else does any more.
+#[derive(Debug)]
+pub struct SignalGuard {
+    handle: Handle,
+    thread: Option<JoinHandle<()>>,
+    registered: Vec<SigId>,
+}
+
+/// Installs the handlers. Call it on the main thread, before any executor starts.
+///
+/// # Errors
+/// When the system refuses a handler or the thread that waits for signals.
+pub fn install(stop: StopFlag) -> io::Result<SignalGuard> {
+    const SIGNALS: [i32; 2] = [SIGTERM, SIGINT];
+    let seen = Arc::new(AtomicBool::new(false));
+    let mut registered = Vec::new();
+    for signal in SIGNALS {
+        // Handlers run in the order they were registered: the exit looks at the flag before this signal sets it.
+        registered.push(flag::register_conditional_shutdown(signal, SECOND_SIGNAL_EXIT, Arc::clone(&seen))?);
+        registered.push(flag::register(signal, Arc::clone(&seen))?);
+    }
+    let mut signals = Signals::new(SIGNALS)?;
+    let handle = signals.handle();
+    let wait = move || {
+        for signal in signals.forever() {
+            tracing::info!(
+                signal = low_level::signal_name(signal),
+                "stopping; a second signal ends the process at once"
+            );
+            stop.stop();
+        }
+    };
+    // The thread wakes executors, which a handler must not do: waking takes locks.
+    let thread = thread::Builder::new().name("signals".to_owned()).stack_size(128 << 10).spawn(wait)?;
+    Ok(SignalGuard { handle, thread: Some(thread), registered })
+}
+
+impl Drop for SignalGuard {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            low_level::unregister(id);
+        }
+        self.handle.close();
+        if let Some(thread) = self.thread.take() {
+            // The thread only logs and sets a flag; it cannot fail in a way that matters here.
+            let _ = thread.join();
+        }
+    }
+}

@@ -1,0 +1,199 @@
+//! Ticks, deadlines, stalls and the reactor's parking hang.
+
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+mod runtime_support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use futures_lite::future;
+use ringmesh::runtime::{
+    Deadline, ExecutorSettings, Queue, Scope, ScopeClosed, ScopeOptions, StopFlag, Watchdog,
+    WatchdogSettings, coarse_now, sleep, spawn_executor, yield_now,
+};
+use runtime_support::on_executor;
+
+const MS: Duration = Duration::from_millis(1);
+
+fn watchdog() -> Watchdog {
+    Watchdog::start(WatchdogSettings::default()).unwrap()
+}
+
+#[test]
+fn the_tick_moves_the_coarse_clock_and_counts() {
+    on_executor(|| async {
+        let watchdog = watchdog();
+        let tick = watchdog.register(3);
+        sleep(300 * MS).await;
+        let lag = coarse_now().elapsed();
+        assert!(lag < 150 * MS, "{lag:?}");
+        let report = watchdog.report();
+        assert_eq!(report.len(), 1);
+        assert_eq!(report[0].core, 3);
+        assert!((5..=40).contains(&report[0].ticks), "{report:?}");
+        assert!(!report[0].stalled && report[0].stalls == 0 && report[0].activity.is_none(), "{report:?}");
+        assert!(report[0].busy > Duration::ZERO && report[0].busy < 250 * MS, "{report:?}");
+        tick.stop().await;
+        assert!(watchdog.report().is_empty());
+        assert!(coarse_now().elapsed() < MS * 10, "without a tick the clock is the system's");
+    });
+}
+
+#[test]
+fn deadlines_expire_by_the_tick_and_can_be_moved() {
+    on_executor(|| async {
+        let watchdog = watchdog();
+        let _tick = watchdog.register(0);
+        let start = Instant::now();
+        let (short, long, moved, cleared) =
+            (Deadline::new(), Deadline::new(), Deadline::new(), Deadline::new());
+        short.set(start + 60 * MS);
+        long.set(start + 100 * MS);
+        moved.set(start + 50 * MS);
+        moved.set(start + 150 * MS);
+        cleared.set(start + 50 * MS);
+        cleared.clear();
+        short.expired().await;
+        let elapsed = start.elapsed();
+        assert!(elapsed >= 60 * MS && elapsed < 250 * MS, "{elapsed:?}");
+        assert!(!moved.is_expired());
+        long.expired().await;
+        moved.expired().await;
+        assert!(start.elapsed() >= 150 * MS);
+        assert!(!cleared.is_expired());
+        moved.set_after(10_000 * MS);
+        assert!(!moved.is_expired());
+        let never = future::or(async { cleared.expired().await }, sleep(100 * MS));
+        never.await;
+        assert!(!cleared.is_expired());
+    });
+}
+
+#[test]
+fn a_deadline_set_in_the_past_is_expired_at_once() {
+    on_executor(|| async {
+        let deadline = Deadline::new();
+        assert!(!deadline.is_expired());
+        deadline.set(Instant::now());
+        deadline.expired().await;
+    });
+}
+
+#[test]
+fn a_blocked_core_is_reported_with_what_it_does_and_then_goes_on() {
+    let settings =
+        WatchdogSettings { stall_after: 150 * MS, activities: vec!["echo".to_owned(), "spin".to_owned()] };
+    let watchdog = Watchdog::start(settings).unwrap();
+    let watched = watchdog.clone();
+    let observer = thread::spawn(move || {
+        let until = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < until {
+            if let Some(health) = watched.report().into_iter().find(|health| health.stalls > 0) {
+                return Some(health);
+            }
+            thread::sleep(5 * MS);
+        }
+        None
+    });
+    let after = on_executor(move || async move {
+        let tick = watchdog.register(1);
+        sleep(50 * MS).await;
+        let activity = tick.activity();
+        {
+            let _outer = activity.enter(0);
+            let _inner = activity.enter(1);
+            thread::sleep(600 * MS);
+        }
+        assert!(!activity.is_set());
+        sleep(100 * MS).await;
+        watchdog.report().remove(0)
+    });
+    let seen = observer.join().unwrap().expect("the stall was never reported");
+    assert_eq!((seen.core, seen.stalled, seen.activity.as_deref()), (1, true, Some("spin")));
+    assert!(seen.last_tick_age >= 150 * MS);
+    assert_eq!((after.stalled, after.stalls), (false, 1), "one stall is counted once");
+}
+
+#[test]
+fn the_watchdog_outlives_its_cores_and_its_thread_ends_with_the_last_handle() {
+    let watchdog = watchdog();
+    for core in 0..3 {
+        let handle = watchdog.clone();
+        on_executor(move || async move {
+            let _tick = handle.register(core);
+            sleep(60 * MS).await;
+        });
+        assert!(watchdog.report().is_empty());
+    }
+    drop(watchdog);
+}
+
+/// What happens to an executor whose preemption timer is so short that it sometimes fires before any task has run.
+struct Hangs {
+    /// How often the busy task stood still for as long as `STILL`.
+    stood_still: usize,
+    /// Rounds that the busy task did.
+    rounds: u64,
+}
+
+/// Far longer than one round takes, and than this machine's scheduler keeps a thread waiting.
+const STILL: Duration = Duration::from_millis(400);
+
+/// Runs a task that never waits for anything, on an executor with a preemption timer of 100 µs, and looks at it from
+/// outside. Whenever it stands still it is woken by a flag, so that the test can go on.
+fn churn_with_short_preemption(watchdog: Option<Watchdog>, time: Duration, enough: usize) -> Hangs {
+    let rounds = Arc::new(AtomicU64::new(0));
+    let (counter, nudge, stop) = (Arc::clone(&rounds), StopFlag::new(), StopFlag::new());
+    let (nudged, stopped) = (nudge.clone(), stop.clone());
+    let settings = ExecutorSettings { preempt_timer: Some(Duration::from_micros(100)), ..Default::default() };
+    let main = move || async move {
+        let _tick = watchdog.as_ref().map(|watchdog| watchdog.register(0));
+        let options = ScopeOptions { queue: Queue::Background, ..ScopeOptions::named("churn") };
+        Scope::run(options, |scope| async move {
+            let busy = async move {
+                while !stopped.is_stopped() {
+                    counter.fetch_add(1, Ordering::Relaxed);
+                    yield_now().await;
+                }
+            };
+            scope.spawn("busy", busy)?;
+            nudged.stopped().await;
+            Ok::<_, ScopeClosed>(())
+        })
+        .await
+        .unwrap();
+    };
+    let executor = spawn_executor(None, "churn", &settings, main).unwrap();
+    let (until, mut stood_still) = (Instant::now() + time, 0);
+    let (mut last, mut moved) = (0, Instant::now());
+    while Instant::now() < until && stood_still < enough {
+        thread::sleep(5 * MS);
+        let now = rounds.load(Ordering::Relaxed);
+        if now != last {
+            (last, moved) = (now, Instant::now());
+        } else if moved.elapsed() > STILL {
+            (stood_still, moved) = (stood_still + 1, Instant::now());
+        }
+    }
+    stop.stop();
+    // Any wake from outside ends the hang: the executor is parked, not dead.
+    nudge.stop();
+    executor.join().unwrap();
+    Hangs { stood_still, rounds: last }
+}
+
+#[test]
+fn the_reactor_parks_with_runnable_tasks_and_the_watchdog_mends_it() {
+    let alone = churn_with_short_preemption(None, 15_000 * MS, 1);
+    assert_eq!(
+        alone.stood_still, 1,
+        "the hang did not occur in {} rounds: is the defect mended?",
+        alone.rounds
+    );
+    let watched = churn_with_short_preemption(Some(watchdog()), 3_000 * MS, 1);
+    assert_eq!(watched.stood_still, 0, "after {} rounds", watched.rounds);
+    assert!(watched.rounds > 1_000);
+}
