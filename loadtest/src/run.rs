@@ -5,7 +5,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use ringmesh::runtime::{ExecutorHandle, ExecutorSettings, spawn_executor};
+use ringmesh::runtime::{ExecutorHandle, ExecutorSettings, Watchdog, WatchdogSettings, spawn_executor};
 
 use crate::checker::Rule;
 use crate::lane::Schedule;
@@ -66,6 +66,8 @@ pub(crate) fn run(job: &Job) -> Result<Report, String> {
         Some(list) => list.0.iter().copied().map(Some).collect(),
         None => vec![None],
     };
+    let watchdog = Watchdog::start(WatchdogSettings::default())
+        .map_err(|error| format!("the generator cannot start its watchdog: {error}"))?;
     let mut workers = Vec::new();
     for (index, cpu) in cpus.iter().enumerate() {
         let plan = Plan {
@@ -73,6 +75,8 @@ pub(crate) fn run(job: &Job) -> Result<Report, String> {
             shape: job.shape.clone(),
             rule: job.rule(),
             connections: share(job.connections as usize, cpus.len(), index),
+            index,
+            watchdog: watchdog.clone(),
             first_id: FIRST_ID + (ID_END - FIRST_ID) / cpus.len() as u64 * index as u64,
             ready: ready.clone(),
             schedule: Arc::clone(&schedule),

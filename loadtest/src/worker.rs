@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
-use ringmesh::runtime::{self, Queue, Scope, ScopeOptions, Stream};
+use ringmesh::runtime::{self, Scope, ScopeOptions, Stream, Watchdog};
 
 use crate::answer::{self, ErrorKind, Fault};
 use crate::checker::{Checker, Rule};
@@ -27,6 +27,10 @@ pub(crate) struct Plan {
     pub(crate) shape: Shape,
     pub(crate) rule: Rule,
     pub(crate) connections: usize,
+    /// The number of this thread.
+    pub(crate) index: usize,
+    /// Keeps the reactor from parking with runnable tasks.
+    pub(crate) watchdog: Watchdog,
     /// The first id of this thread; each thread has its own range.
     pub(crate) first_id: u64,
     /// Told once, when every connection is open.
@@ -38,6 +42,7 @@ pub(crate) struct Plan {
 /// Runs the plan on the current executor and returns what was counted.
 pub(crate) async fn run(plan: Plan) -> Stats {
     runtime::warm_up().await;
+    let _tick = plan.watchdog.register(plan.index);
     let checker = Checker::new(plan.rule, plan.shape.message_bytes as usize);
     let shared = Rc::new(Shared::new(checker, plan.first_id));
     let plan = Rc::new(plan);
@@ -74,13 +79,7 @@ async fn drive_all(
     opened: Vec<(Stream, Rc<Template>)>,
     schedule: Schedule,
 ) {
-    let options = ScopeOptions {
-        queue: Queue::Serve,
-        deadline: None,
-        grace: Duration::ZERO,
-        shield: false,
-        name: "load",
-    };
+    let options = ScopeOptions { grace: Duration::ZERO, ..ScopeOptions::named("load") };
     let end = schedule.until + plan.shape.grace_s;
     let outcome = Scope::run(options, |scope| async move {
         for (stream, template) in opened {
@@ -100,16 +99,16 @@ async fn drive_all(
 }
 
 /// Drives one lane; a connection that breaks is counted and opened again until the time is over.
-async fn keep_driving(plan: Rc<Plan>, mut lane: Lane, mut stream: Stream) -> Result<(), runtime::BoxError> {
+async fn keep_driving(plan: Rc<Plan>, mut lane: Lane, mut stream: Stream) {
     loop {
         match drive(&mut lane, &mut stream).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => return,
             Err(fault) => lane.fail(fault),
         }
         loop {
             runtime::sleep(REOPEN_PAUSE).await;
             if lane.is_over() {
-                return Ok(());
+                return;
             }
             match open(&plan, &mut None).await {
                 Ok((fresh, template)) => {
