@@ -1,1 +1,62 @@
-fn main() {}
+//! The command `ringmesh-loadtest`: loads an MCP server, checks every answer and says what it cost.
+//!
+//! The main path: [`options`] → [`run`] → one [`worker`] a thread → one [`lane`] a connection → [`checker`] →
+//! [`report`]. [`compare`] repeats that over several servers.
+
+mod answer;
+mod checker;
+mod compare;
+mod lane;
+mod options;
+mod probe;
+mod procfs;
+mod report;
+mod request;
+mod run;
+mod stats;
+mod worker;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use options::{Cli, Command, LoadArgs, Output};
+
+/// Exit code of a run whose figures must not be used.
+const EXIT_VOID: u8 = 3;
+
+#[allow(clippy::print_stderr, reason = "a command tells its user what went wrong")]
+fn main() -> ExitCode {
+    ringmesh::runtime::prepare_process();
+    let cli = Cli::parse();
+    let outcome = match &cli.command {
+        Some(Command::Compare(args)) => compare::run(args).map(|comparison| {
+            show(&comparison.markdown());
+            comparison.is_void()
+        }),
+        None => load(&cli.load),
+    };
+    match outcome {
+        Ok(false) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::from(EXIT_VOID),
+        Err(error) => {
+            eprintln!("ringmesh-loadtest: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// One run; says whether it is void.
+fn load(args: &LoadArgs) -> Result<bool, String> {
+    let report = run::run(&run::Job::from_args(args)?)?;
+    match args.output {
+        Output::Text => show(&report.to_string()),
+        Output::Json => show(&serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?),
+    }
+    Ok(report.void)
+}
+
+#[allow(clippy::print_stdout, reason = "the report is what the command is for")]
+fn show(text: &str) {
+    println!("{}", text.trim_end());
+}

@@ -1,0 +1,211 @@
+//! Several servers side by side: fresh processes, interleaved rounds, ratios run by run.
+
+mod machine;
+mod server;
+mod table;
+
+use std::fs;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::options::{CompareArgs, CpuList, Era, Load, NamedCommand, Target};
+use crate::report::Report;
+use crate::run::{self, Job};
+use machine::Machine;
+use server::{Fill, Idle, Server, free_port};
+
+/// Everything a comparison found, as written to compare.json.
+#[derive(Debug, Serialize)]
+pub(crate) struct Comparison {
+    pub(crate) machine: Machine,
+    pub(crate) server_cpu: usize,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) loads: Vec<LoadResult>,
+    pub(crate) idle: Vec<IdleResult>,
+}
+
+/// One server of the comparison.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Subject {
+    pub(crate) name: String,
+    pub(crate) command: String,
+    /// The revision it is spoken to in.
+    pub(crate) era: Era,
+    /// Whether it only copies bytes and is checked as such.
+    pub(crate) floor: bool,
+}
+
+/// One load: every round's report for every server, in the order of [`Comparison::subjects`].
+#[derive(Debug, Serialize)]
+pub(crate) struct LoadResult {
+    pub(crate) load: Load,
+    /// `rounds[round][subject]`
+    pub(crate) rounds: Vec<Vec<Report>>,
+}
+
+/// What one server costs before anybody uses it.
+#[derive(Debug, Serialize)]
+pub(crate) struct IdleResult {
+    pub(crate) name: String,
+    pub(crate) command: String,
+    /// Spawn to first right answer, in milliseconds, of each start.
+    pub(crate) first_answer_ms: Vec<f64>,
+    pub(crate) idle: Idle,
+}
+
+/// Runs the comparison and writes compare.md and compare.json; an error when nothing could be compared.
+pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
+    let mut args = args.clone();
+    // A generator on the server's core would measure itself.
+    let own_core = CpuList(vec![if args.server_cpu == 1 { 0 } else { 1 }]);
+    args.shape.cpu.get_or_insert(own_core);
+    if args.shape.cpu.as_ref().is_some_and(|list| list.0.contains(&args.server_cpu)) {
+        return Err(format!("--cpu must leave out the server's core {}", args.server_cpu));
+    }
+    let subjects: Vec<Subject> = [(&args.servers, false), (&args.floors, true)]
+        .into_iter()
+        .flat_map(|(list, floor)| list.iter().map(move |named| (named, floor)))
+        .map(|(named, floor)| Subject::new(named, floor, args.shape.era))
+        .collect();
+    let mut comparison = Comparison {
+        machine: Machine::here(),
+        server_cpu: args.server_cpu,
+        subjects,
+        loads: Vec::new(),
+        idle: Vec::new(),
+    };
+    let mut bench = Bench { args: &args, response_bytes: 0 };
+    for load in &args.loads {
+        let rounds = bench.rounds(&comparison.subjects, *load)?;
+        comparison.loads.push(LoadResult { load: *load, rounds });
+    }
+    if !args.idle_s.is_zero() {
+        comparison.idle = bench.idle(&comparison.subjects)?;
+    }
+    write(&args, &comparison)?;
+    Ok(comparison)
+}
+
+fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), String> {
+    let failed = |error: &dyn std::fmt::Display| format!("cannot write to {}: {error}", args.out.display());
+    fs::create_dir_all(&args.out).map_err(|error| failed(&error))?;
+    let json = serde_json::to_string_pretty(comparison).map_err(|error| failed(&error))?;
+    fs::write(args.out.join("compare.json"), json).map_err(|error| failed(&error))?;
+    fs::write(args.out.join("compare.md"), table::markdown(comparison)).map_err(|error| failed(&error))
+}
+
+impl Comparison {
+    /// Whether any run must not be used.
+    pub(crate) fn is_void(&self) -> bool {
+        self.loads.iter().flat_map(|load| load.rounds.iter().flatten()).any(|report| report.void)
+    }
+
+    /// The tables, as written to compare.md.
+    pub(crate) fn markdown(&self) -> String {
+        table::markdown(self)
+    }
+}
+
+impl Subject {
+    fn new(named: &NamedCommand, floor: bool, default_era: Era) -> Self {
+        let (name, command) = (named.name.clone(), named.command.clone());
+        Self { name, command, era: named.era.unwrap_or(default_era), floor }
+    }
+}
+
+/// The state of a comparison in progress.
+struct Bench<'a> {
+    args: &'a CompareArgs,
+    /// The length of the first server's answer, which the floors are told.
+    response_bytes: usize,
+}
+
+impl Bench<'_> {
+    fn rounds(&mut self, subjects: &[Subject], load: Load) -> Result<Vec<Vec<Report>>, String> {
+        let mut rounds = Vec::new();
+        for round in 0..self.args.rounds {
+            let mut reports: Vec<Option<Report>> = subjects.iter().map(|_| None).collect();
+            let forward = round % 2 == 0;
+            for step in 0..subjects.len() {
+                let at = if forward { step } else { subjects.len() - 1 - step };
+                let report = self.once(&subjects[at], load)?;
+                progress(&subjects[at], load, round, &report);
+                reports[at] = Some(report);
+            }
+            rounds.push(reports.into_iter().flatten().collect());
+        }
+        Ok(rounds)
+    }
+
+    /// One run against a fresh, pinned process.
+    fn once(&mut self, subject: &Subject, load: Load) -> Result<Report, String> {
+        let fill = self.fill()?;
+        let mut job = self.job(subject, &fill, load)?;
+        let server = Server::start(&subject.command, &fill, Some(self.args.server_cpu), &job)?;
+        if self.response_bytes == 0 {
+            self.response_bytes = server.answer_bytes;
+        }
+        job.server_pid = Some(server.pid());
+        let report = run::run(&job);
+        server.stop();
+        report
+    }
+
+    /// Starts each server as its user would, as often as there are rounds, and watches the last one idle.
+    fn idle(&mut self, subjects: &[Subject]) -> Result<Vec<IdleResult>, String> {
+        let mut results = Vec::new();
+        for subject in subjects {
+            let other = self.args.idle.iter().find(|named| named.name == subject.name);
+            let command = other.map_or(&subject.command, |named| &named.command);
+            let mut first_answer_ms = Vec::new();
+            let mut idle = None;
+            for round in 0..self.args.rounds {
+                let fill = self.fill()?;
+                let job = self.job(subject, &fill, Load { connections: 1, pipeline: 1 })?;
+                let server = Server::start(command, &fill, None, &job)?;
+                first_answer_ms.push(server.first_answer.as_secs_f64() * 1e3);
+                if round + 1 == self.args.rounds {
+                    idle = Some(server.watch_idle(self.args.idle_s)?);
+                }
+                server.stop();
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            if let Some(idle) = idle {
+                let (name, command) = (subject.name.clone(), command.clone());
+                results.push(IdleResult { name, command, first_answer_ms, idle });
+            }
+        }
+        Ok(results)
+    }
+
+    fn fill(&self) -> Result<Fill, String> {
+        Ok(Fill { port: free_port()?, cpu: self.args.server_cpu, response_bytes: self.response_bytes })
+    }
+
+    fn job(&self, subject: &Subject, fill: &Fill, load: Load) -> Result<Job, String> {
+        let mut shape = self.args.shape.clone();
+        shape.pipeline = load.pipeline;
+        shape.era = subject.era;
+        let target = Target::new(&format!("127.0.0.1:{}", fill.port), "/mcp")?;
+        Ok(Job { target, connections: load.connections, shape, raw: subject.floor, server_pid: None })
+    }
+}
+
+/// One line a run on the way, so that a long comparison shows that it lives.
+#[allow(
+    clippy::print_stderr,
+    reason = "progress of a command goes to the terminal, its result to standard output"
+)]
+fn progress(subject: &Subject, load: Load, round: u32, report: &Report) {
+    eprintln!(
+        "round {} {:>4}x{:<3} {:<16} {:>9.0}/s {:>7.2} us CPU/request{}",
+        round + 1,
+        load.connections,
+        load.pipeline,
+        subject.name,
+        report.requests_per_second,
+        report.server.as_ref().map_or(f64::NAN, |server| server.cpu_us_per_request),
+        if report.void { "  VOID" } else { "" }
+    );
+}

@@ -1,0 +1,362 @@
+//! What the command line says, and the checks that need more than one flag.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use serde::Serialize;
+
+/// Load generator for MCP servers: closed loop, pinned, every answer checked.
+#[derive(Parser, Debug)]
+#[command(name = "ringmesh-loadtest", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) load: LoadArgs,
+}
+
+/// What to do instead of one run against a running server.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Start several servers in turn, load each in interleaved rounds, and write a table.
+    Compare(CompareArgs),
+}
+
+/// A protocol revision that the generator speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+pub(crate) enum Era {
+    /// Stateless: every request carries its own metadata.
+    #[value(name = "2026-07-28")]
+    #[serde(rename = "2026-07-28")]
+    V2026_07_28,
+    /// Sessions: initialize first, then the session's header on every request.
+    #[value(name = "2025-11-25")]
+    #[serde(rename = "2025-11-25")]
+    V2025_11_25,
+    /// Sessions, as 2025-11-25.
+    #[value(name = "2025-06-18")]
+    #[serde(rename = "2025-06-18")]
+    V2025_06_18,
+}
+
+impl Era {
+    /// The revision as it stands in headers and metadata.
+    pub(crate) fn version(self) -> &'static str {
+        match self {
+            Self::V2026_07_28 => "2026-07-28",
+            Self::V2025_11_25 => "2025-11-25",
+            Self::V2025_06_18 => "2025-06-18",
+        }
+    }
+
+    /// Whether the revision has a handshake and sessions.
+    pub(crate) fn has_sessions(self) -> bool {
+        self != Self::V2026_07_28
+    }
+}
+
+/// Which form of answer counts as right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Expect {
+    /// One JSON object or an event stream.
+    Any,
+    /// Only `application/json`.
+    Json,
+    /// Only `text/event-stream`.
+    Sse,
+}
+
+/// Who shares a session, in the revisions that have them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Sessions {
+    /// Each connection opens its own.
+    PerConnection,
+    /// Each generator thread opens one for all its connections.
+    Shared,
+}
+
+/// How a report is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// The shape of the load, shared by single runs and comparisons.
+#[derive(Args, Debug, Clone, Serialize)]
+pub(crate) struct Shape {
+    /// Requests in flight on each connection.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) pipeline: u32,
+    /// Measured time, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) duration_s: Duration,
+    /// Time before the measurement, in seconds; its samples are left out.
+    #[arg(long, value_name = "SECONDS", default_value = "2", value_parser = parse_seconds)]
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) warmup_s: Duration,
+    /// How long to wait for a connection, and for the last answers after the end, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    #[serde(serialize_with = "as_seconds")]
+    pub(crate) grace_s: Duration,
+    /// Cores of the generator, one pinned thread each, for example 1 or 1,4-5 (default: one thread, not pinned).
+    #[arg(long, value_name = "LIST")]
+    pub(crate) cpu: Option<CpuList>,
+    /// Protocol revision to speak.
+    #[arg(long, value_enum, default_value = "2026-07-28")]
+    pub(crate) era: Era,
+    /// Tool to call; it takes `message` and answers with that text.
+    #[arg(long, default_value = "echo")]
+    pub(crate) tool: String,
+    /// Length of the message of each call; messages differ as far as the length allows.
+    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) message_bytes: u32,
+    /// Whether connections share a session.
+    #[arg(long, value_enum, default_value = "per-connection")]
+    pub(crate) sessions: Sessions,
+    /// Form of answer that counts as right.
+    #[arg(long, value_enum, default_value = "any")]
+    pub(crate) expect: Expect,
+}
+
+/// One run against a server that is already there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct LoadArgs {
+    /// The endpoint, for example http://127.0.0.1:8000/mcp.
+    #[arg(long, conflicts_with_all = ["target", "path"])]
+    pub(crate) url: Option<String>,
+    /// Host and port of the server.
+    #[arg(long, default_value = "127.0.0.1:8000")]
+    pub(crate) target: String,
+    /// Path of the endpoint.
+    #[arg(long, default_value = "/mcp")]
+    pub(crate) path: String,
+    /// Connections, all generator threads together.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) connections: u32,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// Expect one fixed 200 answer instead of the echoed text: the floor of a server that only copies bytes.
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Process to read CPU time and context switches of.
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+    /// Form of the report.
+    #[arg(long, value_enum, default_value = "text")]
+    pub(crate) output: Output,
+}
+
+/// Interleaved rounds over several servers that this command starts and stops.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct CompareArgs {
+    /// A server as NAME=COMMAND, or NAME@REVISION=COMMAND to speak another revision with it; {port}, {cpu} and
+    /// {response_bytes} are filled in. The first one is what the others are compared with.
+    #[arg(long = "server", value_name = "NAME=COMMAND", required = true)]
+    pub(crate) servers: Vec<NamedCommand>,
+    /// A server that only copies bytes, as NAME=COMMAND; its answers are checked as with --raw.
+    #[arg(long = "floor", value_name = "NAME=COMMAND")]
+    pub(crate) floors: Vec<NamedCommand>,
+    /// NAME=COMMAND to start for the idle figures instead of the measured command, on all cores and unpinned.
+    #[arg(long = "idle", value_name = "NAME=COMMAND")]
+    pub(crate) idle: Vec<NamedCommand>,
+    /// Loads as CONNECTIONS or CONNECTIONSxPIPELINE.
+    #[arg(long, value_delimiter = ',', default_value = "8,64,512,16x16")]
+    pub(crate) loads: Vec<Load>,
+    /// Rounds; each one runs every server once, in an order that turns round from one to the next.
+    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=101))]
+    pub(crate) rounds: u32,
+    /// The core that every server is pinned to, with all its threads.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) server_cpu: usize,
+    #[command(flatten)]
+    pub(crate) shape: Shape,
+    /// How long an idle server is watched, in seconds; 0 leaves the idle figures out.
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds_or_zero)]
+    pub(crate) idle_s: Duration,
+    /// Folder for compare.md and compare.json.
+    #[arg(long, default_value = "reports")]
+    pub(crate) out: PathBuf,
+}
+
+/// A server to start: a name for the tables and the command that starts it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct NamedCommand {
+    pub(crate) name: String,
+    /// The revision after the `@` of the name, where there is one.
+    pub(crate) era: Option<Era>,
+    pub(crate) command: String,
+}
+
+impl FromStr for NamedCommand {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, command) = match text.split_once('=') {
+            Some((name, command)) if !name.trim().is_empty() && !command.trim().is_empty() => {
+                (name.trim().to_owned(), command.trim().to_owned())
+            }
+            _ => return Err(format!("{text:?} is not NAME=COMMAND")),
+        };
+        let era = name.split_once('@').map(|(_, era)| Era::from_str(era, false)).transpose()?;
+        Ok(Self { name, era, command })
+    }
+}
+
+/// Connections, and requests in flight on each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub(crate) struct Load {
+    pub(crate) connections: u32,
+    pub(crate) pipeline: u32,
+}
+
+impl FromStr for Load {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (connections, pipeline) = text.split_once('x').unwrap_or((text, "1"));
+        match (connections.parse(), pipeline.parse()) {
+            (Ok(connections @ 1..=30_000), Ok(pipeline @ 1..=1024)) => Ok(Self { connections, pipeline }),
+            _ => Err(format!("{text:?} is not CONNECTIONS (1 to 30000) or CONNECTIONSxPIPELINE (1 to 1024)")),
+        }
+    }
+}
+
+/// A list of cores, as the kernel writes one: `0,2-3`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct CpuList(pub(crate) Vec<usize>);
+
+impl FromStr for CpuList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is not a list of cores such as 1 or 0,2-3 (at most core 1023)");
+        let mut cpus = Vec::new();
+        for part in text.split(',') {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let first: usize = first.trim().parse().map_err(|_| wrong())?;
+            let last: usize = last.trim().parse().map_err(|_| wrong())?;
+            if first > last || last > 1023 {
+                return Err(wrong());
+            }
+            cpus.extend(first..=last);
+        }
+        cpus.sort_unstable();
+        cpus.dedup();
+        Ok(Self(cpus))
+    }
+}
+
+/// Where the requests go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The address to connect to.
+    pub(crate) address: SocketAddr,
+    /// What the Host header says.
+    pub(crate) authority: String,
+    /// The path of the endpoint, with its leading slash.
+    pub(crate) path: String,
+}
+
+impl Target {
+    /// The target of a single run, looked up.
+    pub(crate) fn from_args(args: &LoadArgs) -> Result<Self, String> {
+        match &args.url {
+            Some(url) => {
+                let rest = url
+                    .strip_prefix("http://")
+                    .ok_or_else(|| format!("{url:?} must start with http:// (there is no TLS here)"))?;
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                Self::new(authority, if path.is_empty() { "/" } else { path })
+            }
+            None => Self::new(&args.target, &args.path),
+        }
+    }
+
+    /// A target from `host:port` (port 80 if left out) and a path.
+    pub(crate) fn new(authority: &str, path: &str) -> Result<Self, String> {
+        if !path.starts_with('/') || path.bytes().any(|byte| !byte.is_ascii_graphic()) {
+            return Err(format!("the path {path:?} must start with / and hold no blanks"));
+        }
+        let with_port = if has_port(authority) { authority.to_owned() } else { format!("{authority}:80") };
+        let address = with_port
+            .to_socket_addrs()
+            .map_err(|error| format!("{authority:?} is not a host and port that resolve: {error}"))?
+            .next()
+            .ok_or_else(|| format!("{authority:?} has no address"))?;
+        Ok(Self { address, authority: authority.to_owned(), path: path.to_owned() })
+    }
+}
+
+fn has_port(authority: &str) -> bool {
+    let after_v6 = authority.rfind(']').map_or(0, |at| at + 1);
+    authority[after_v6..].contains(':')
+}
+
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    parse_seconds_or_zero(text).and_then(|duration| {
+        if duration.is_zero() { Err(format!("{text:?} must be more than 0")) } else { Ok(duration) }
+    })
+}
+
+fn parse_seconds_or_zero(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(format!("{text:?} is not a number of seconds from 0 to 86400")),
+    }
+}
+
+fn as_seconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+        let cli =
+            Cli::try_parse_from(["x", "compare", "--server", "a=b {port}", "--loads", "8,16x16"]).unwrap();
+        let Some(Command::Compare(args)) = cli.command else { panic!("not a comparison") };
+        assert_eq!(args.loads[1], Load { connections: 16, pipeline: 16 });
+    }
+
+    #[test]
+    fn cpu_lists() {
+        assert_eq!("3,0-1".parse(), Ok(CpuList(vec![0, 1, 3])));
+        for bad in ["", "a", "2-1", "0-5000", "1,,2"] {
+            assert!(bad.parse::<CpuList>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn named_commands() {
+        let named: NamedCommand = "a@2025-11-25 = x --y=z".parse().unwrap();
+        assert_eq!((named.name.as_str(), named.era), ("a@2025-11-25", Some(Era::V2025_11_25)));
+        assert_eq!(named.command, "x --y=z");
+        for bad in ["a", "=x", "a=", "a@1999-01-01=x"] {
+            assert!(bad.parse::<NamedCommand>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn targets() {
+        let target = Target::new("127.0.0.1:8000", "/mcp").unwrap();
+        assert_eq!(target.address, ([127, 0, 0, 1], 8000).into());
+        assert_eq!(Target::new("[::1]:81", "/").unwrap().address.port(), 81);
+        assert_eq!(Target::new("[::1]", "/").unwrap().address.port(), 80);
+        assert!(Target::new("127.0.0.1:8000", "mcp").is_err());
+        assert!(Target::new("127.0.0.1:x", "/").is_err());
+    }
+}

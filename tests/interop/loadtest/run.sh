@@ -1,0 +1,25 @@
+#!/usr/bin/env bash
+# Half a second of load in each era and shape; every answer must be right. Nothing here depends on speed.
+#
+# Usage: run.sh [SERVER_BINARY] [GENERATOR_BINARY]
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+source "$here/../lib.sh"
+server=${1:-$root/target/release/ringmesh}
+generator=${2:-$root/target/release/ringmesh-loadtest}
+passed=0
+
+load() {
+    echo "+ ringmesh-loadtest $*"
+    timeout 60 "$generator" --url "$url" --server-pid "$server_pid" --warmup-s 0.1 --duration-s 0.5 "$@"
+    passed=$((passed + 1))
+}
+
+start_server "$server"
+load --connections 64
+load --connections 8 --pipeline 16
+load --connections 4 --message-bytes 100000
+load --connections 16 --era 2025-11-25
+load --connections 16 --era 2025-06-18 --sessions shared --pipeline 4
+stop_server
+echo "$passed passed, 0 failed"
