@@ -8,7 +8,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let config = ServerConfig { listen: vec!["127.0.0.1:0".parse()?], ..ServerConfig::default() };
     ringmesh::init_tracing(config.log_filter(), config.log_format)?;
     let executor = LocalExecutorBuilder::new(Placement::Unbound).make().map_err(|error| error.to_string())?;
-    executor.run(program(config))?;
+    executor.run(program(config)).map_err(|error| error.to_string())?;
     Ok(())
 }
 

@@ -79,7 +79,10 @@ fn a_request_costs_no_thread_hop() {
     let all = switches_of_others(&server) - before;
     let switched = all.saturating_sub(ticks);
     // Beyond the watchdog's own tick no other thread of the process ran: nothing of a request was handed over.
-    assert!(switched * 100 < requests, "{all} switches of other threads in {ticks} ticks and {requests} requests");
+    assert!(
+        switched * 100 < requests,
+        "{all} switches of other threads in {ticks} ticks and {requests} requests"
+    );
 }
 
 #[test]

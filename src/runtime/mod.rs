@@ -38,8 +38,8 @@ mod watchdog;
 mod wheel;
 
 pub use addresses::machine_addresses;
-pub use buf::{BUF_BYTES, Buf};
 pub use blocking::BlockingPool;
+pub use buf::{BUF_BYTES, Buf};
 pub use clock::coarse_now;
 pub use deadline::Deadline;
 pub use error::RuntimeError;

@@ -5,7 +5,8 @@ use super::core::CoreState;
 use super::exchange::Reply;
 use super::shared::Shared;
 use crate::http::{JSON, Method, Reject, Request, ResponseHead, write_reject, write_response};
-use crate::observe::{self, CoreSample, ProcessStats, ServerState, Snapshot};
+use crate::observe::{self, ProcessStats, ServerState, Snapshot};
+use crate::runtime::CoreHealth;
 
 /// The methods of a probe.
 const ALLOW: &str = "GET, HEAD";
@@ -39,20 +40,26 @@ fn json(answer: observe::ProbeAnswer) -> (u16, &'static str, String) {
     (answer.status, JSON, answer.body)
 }
 
-fn state(shared: &Shared) -> ServerState {
+fn cores(shared: &Shared) -> Vec<observe::CoreState> {
     let report = shared.watchdog.as_ref().map(|watchdog| watchdog.report()).unwrap_or_default();
-    let core = |health: crate::runtime::CoreHealth| observe::CoreState {
+    let core = |health: CoreHealth| observe::CoreState {
         core: health.core,
         tick_age: health.last_tick_age,
         stalled: health.stalled,
         stalls: health.stalls,
+        ticks: health.ticks,
+        busy: health.busy,
         activity: health.activity,
     };
+    report.into_iter().map(core).collect()
+}
+
+fn state(shared: &Shared) -> ServerState {
     ServerState {
         name: shared.config.server_name.clone(),
         phase: shared.life.phase(),
         uptime: shared.started_at.elapsed(),
-        cores: report.into_iter().map(core).collect(),
+        cores: cores(shared),
         connections: shared.metrics.connections_open(),
         sessions: shared.dispatcher.sessions() as u64,
         tools: shared.dispatcher.tools().len(),
@@ -60,20 +67,13 @@ fn state(shared: &Shared) -> ServerState {
 }
 
 fn snapshot(shared: &Shared) -> Snapshot {
-    let report = shared.watchdog.as_ref().map(|watchdog| watchdog.report()).unwrap_or_default();
-    let sample = |health: crate::runtime::CoreHealth| CoreSample {
-        ticks: health.ticks,
-        stalls: health.stalls,
-        busy: health.busy,
-        tick_age: health.last_tick_age,
-    };
     Snapshot {
         ready: shared.life.phase() == observe::Phase::Ready,
         sessions_open: shared.dispatcher.sessions() as u64,
         buffered_bytes: shared.budget.held(),
         blocking_running: shared.threads.running(),
         blocking_waiting: shared.threads.waiting(),
-        cores: report.into_iter().map(sample).collect(),
+        cores: cores(shared),
         process: ProcessStats::read(),
     }
 }

@@ -134,6 +134,12 @@ impl BlockingPool {
         self.shared.state().queue.len()
     }
 
+    /// Threads that are in a job.
+    pub fn running(&self) -> usize {
+        let state = self.shared.state();
+        state.threads - state.idle
+    }
+
     /// Takes no more work, abandons what has not begun, and waits for what has, for `at_most` this long. It blocks the
     /// calling thread.
     ///
