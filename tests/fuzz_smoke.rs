@@ -7,6 +7,7 @@ const HEADS: &[&[u8]] = &[
     b"GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /x?y HTTP/1.0\r\n\r\n\r\nHEAD / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
     b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nExpect: 100-continue\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
     b"OPTIONS * HTTP/1.1\r\nHost: [::1]:80\r\nOrigin: http://localhost\r\nAccept: a/b\r\nAccept: c/d\r\n\r\n",
+    b"PUT /?q HTTP/1.1\r\nHost: a\r\nAccept: a\r\nAccept: b\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc!\n0\r\n\r\n",
     b"GET http://a/b HTTP/1.1\r\nHost: a:80\r\nMcp-Name: x\r\nMcp-Name: y\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
 ];
 const CHUNKS: &[&[u8]] = &[
@@ -72,12 +73,12 @@ fn run(corpus: &[&[u8]], iterations: u64, target: fn(&[u8])) {
 
 #[test]
 fn request_heads() {
-    run(HEADS, 4_000, fuzzing::request_head);
+    run(HEADS, 1_500, fuzzing::request_head);
 }
 
 #[test]
 fn chunked_bodies() {
-    run(CHUNKS, 4_000, fuzzing::chunked_body);
+    run(CHUNKS, 1_500, fuzzing::chunked_body);
 }
 
 #[test]

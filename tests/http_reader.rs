@@ -78,6 +78,14 @@ fn several_accept_fields_are_one() {
 }
 
 #[test]
+fn of_several_traces_the_first_counts() {
+    let mut reader = reader();
+    reader.feed(b"GET / HTTP/1.1\r\nHost: a\r\ntraceparent: 1\r\ntraceparent: 2\r\n\r\n");
+    assert_eq!(reader.poll(), Progress::Ready);
+    assert_eq!(reader.request().fields.traceparent, Some(&b"1"[..]));
+}
+
+#[test]
 fn one_empty_line_before_a_request_is_skipped_and_is_not_its_start() {
     let mut reader = reader();
     reader.feed(b"\r\n");

@@ -91,6 +91,8 @@ fn pick(parsed: &mut Head, head: &[u8], headers: &[httparse::Header<'_>]) -> Res
         }
         match known {
             Known::Accept => parsed.several_accepts = true,
+            // A trace that a proxy has doubled is no reason to refuse the request.
+            Known::Traceparent => {}
             Known::Host => return Err(repeated("repeated_host", "Host")),
             Known::ContentLength => return Err(repeated("repeated_content_length", "Content-Length")),
             Known::TransferEncoding => {

@@ -345,6 +345,7 @@ impl RequestReader {
     /// Gives the buffer back while it holds nothing.
     fn release(&mut self) {
         self.start = 0;
+        self.joined_accept = Vec::new();
         if self.buffer.capacity() > 0 {
             buffers::give(std::mem::take(&mut self.buffer));
         }
