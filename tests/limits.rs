@@ -100,7 +100,7 @@ fn inflight_requests() {
 
 #[test]
 fn buffered_bytes() {
-    let server = TestServer::start(limited(|limits| limits.max_buffered_bytes = 1 << 20));
+    let server = TestServer::start(limited(|limits| limits.max_buffered_bytes = 2 << 20));
     let head = |length: usize| {
         format!(
             "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"

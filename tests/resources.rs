@@ -77,7 +77,8 @@ fn a_request_costs_no_thread_hop() {
     let ticks = (begun.elapsed().as_millis() / 25 + 2) as u64;
     let requests = (CONNECTIONS * WAVES) as u64;
     let all = switches_of_others(&server) - before;
-    let switched = all.saturating_sub(ticks);
+    // A tick is a sleep of the watchdog, and may be one of the kernel's worker that reads the wake for the ring.
+    let switched = all.saturating_sub(2 * ticks);
     // Beyond the watchdog's own tick no other thread of the process ran: nothing of a request was handed over.
     assert!(
         switched * 100 < requests,
