@@ -24,3 +24,15 @@ fn the_documented_settings_are_those_of_the_code() {
     }
     panic!("docs/configuration.md is out of step; run UPDATE_DOCS=1 cargo test --test config_docs");
 }
+
+#[test]
+fn the_documented_example_file_is_read() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/configuration.md");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let (_, rest) = text.split_once("```toml\n").expect("an example");
+    let (example, _) = rest.split_once("```").expect("its end");
+    let file = Some(("example".to_owned(), example.to_owned()));
+    let sources = ringmesh::config::Sources { file, ..Default::default() };
+    let loaded = sources.load().unwrap();
+    assert_eq!((loaded.config.listen.len(), loaded.config.limits.tool_timeout_ms), (2, 10_000));
+}

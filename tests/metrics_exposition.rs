@@ -86,8 +86,8 @@ fn metrics() -> Arc<Metrics> {
     Metrics::new(&[0, 3], names)
 }
 
-#[test]
-fn cores_are_added_up_and_gauges_follow() {
+/// Metrics after some traffic on both cores.
+fn counted() -> Arc<Metrics> {
     let metrics = metrics();
     for _ in 0..3 {
         metrics.core(0).connection_accepted();
@@ -102,6 +102,12 @@ fn cores_are_added_up_and_gauges_follow() {
     metrics.core(1).bytes_sent(20);
     metrics.core(1).hit(Limit::BodyBytes);
     metrics.core(0).panicked();
+    metrics
+}
+
+#[test]
+fn cores_are_added_up_and_gauges_follow() {
+    let metrics = counted();
     let snapshot = Snapshot {
         ready: true,
         sessions_open: 7,

@@ -1,7 +1,7 @@
 //! The command line: `ringmesh serve` and `ringmesh check`.
 //!
-//! Parsing ends in a [`Command`]; [`configure`] and [`preflight`] take `serve` as far as a configuration and a set of
-//! cores, and [`run_check`] is the whole of `check`. Whatever a person should read is printed here and nowhere else.
+//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration, and [`run_check`] is the whole
+//! of `check`. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod flags;
@@ -15,7 +15,6 @@ use clap::{Parser, Subcommand};
 use crate::config::{Loaded, ServerConfig};
 use crate::observe;
 use crate::runtime::preflight::Plan;
-use crate::runtime::topology::CoreSet;
 
 pub use check::{Check, run_check};
 pub use flags::SettingFlags;
@@ -122,18 +121,8 @@ pub fn configure(serve: &Serve) -> Result<Loaded, ExitCode> {
     Ok(loaded)
 }
 
-/// Checks the machine for this configuration and chooses the cores. Warnings go to the log.
-///
-/// # Errors
-/// The code to end with; each failed check has been printed with its mend.
-pub fn preflight(config: &ServerConfig) -> Result<CoreSet, ExitCode> {
-    let report = crate::runtime::preflight::examine(&plan(config));
-    report.warnings().for_each(|check| tracing::warn!("{check}"));
-    report.require().map_err(|error| refuse(exit::PREFLIGHT, &error))
-}
-
 /// What the configuration asks of the machine.
-pub fn plan(config: &ServerConfig) -> Plan {
+fn plan(config: &ServerConfig) -> Plan {
     Plan {
         cores: config.cores.clone(),
         max_cores: config.max_cores,

@@ -91,11 +91,12 @@ pub struct Report {
 }
 
 impl Report {
-    /// The cores to run on, when nothing stands against it.
+    /// The cores to run on, when nothing stands against it. Warnings go to the log.
     ///
     /// # Errors
     /// The checks that failed.
     pub fn require(self) -> Result<CoreSet, PreflightError> {
+        self.warnings().for_each(|check| tracing::warn!("{check}"));
         let failed: Vec<_> = self.failures().cloned().collect();
         match self.cores {
             Ok(cores) if failed.is_empty() => Ok(cores),

@@ -4,7 +4,7 @@
     tests/deploy/verify_seccomp.py COMMAND [ARGUMENT]...
 
 The filter is built by libseccomp, the library that runc and crun use. Ends as the command ends; 1 when the
-profile itself is wrong.
+profile itself is wrong, 77 when libseccomp is missing and nothing was checked.
 """
 import ctypes
 import ctypes.util
@@ -60,8 +60,12 @@ def main():
         sys.exit("verify_seccomp: the profile is for x86_64 and aarch64")
     with open(PROFILE, encoding="utf-8") as file:
         profile = json.load(file)
-    name = ctypes.util.find_library("seccomp") or "libseccomp.so.2"
-    load(profile, ctypes.CDLL(name))
+    try:
+        library = ctypes.CDLL(ctypes.util.find_library("seccomp") or "libseccomp.so.2")
+    except OSError as error:
+        print(f"verify_seccomp: {error} (Debian and Ubuntu: apt-get install libseccomp2)", file=sys.stderr)
+        sys.exit(77)
+    load(profile, library)
     os.execvp(sys.argv[1], sys.argv[1:])
 
 

@@ -5,9 +5,8 @@ set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 if ! command -v systemd-analyze >/dev/null; then
     echo "verify_unit: systemd-analyze is missing (Debian and Ubuntu: apt-get install systemd)" >&2
-    # A check that did not run is a failure where nobody watches.
-    [ "${CI:-}" = true ] && exit 1
-    exit 0
+    # 77 says that nothing was checked; whoever calls decides whether that is a failure.
+    exit 77
 fi
 
 work=$(mktemp -d)

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
-use super::histogram::{Histogram, bump};
+use super::histogram::{Histogram, Measured, bump};
 use crate::limits::Limit;
 
 /// The plain counters of a block.
@@ -128,10 +128,11 @@ impl CoreMetrics {
     /// with, and how long it took. An index without a name counts as `_other`.
     pub fn operation(&self, method: usize, tool: Option<usize>, error: Option<usize>, duration: Duration) {
         let method = method.min(self.methods.len() - 1);
-        self.methods[method].record(duration);
+        let measured = Measured::new(duration);
+        self.methods[method].record(measured);
         let tool = tool.map(|tool| tool.min(self.tools.len() - 1));
         if let Some(tool) = tool {
-            self.tools[tool].record(duration);
+            self.tools[tool].record(measured);
         }
         if let Some(error) = error {
             bump(self.method_error(method, error), 1);

@@ -42,11 +42,24 @@ impl Histogram {
         Self { buckets: [const { AtomicU64::new(0) }; BUCKETS], sum_ns: AtomicU64::new(0) }
     }
 
-    /// Adds one duration. Only one thread may call this.
-    pub(super) fn record(&self, duration: Duration) {
+    /// Adds one measurement. Only one thread may call this.
+    pub(super) fn record(&self, measured: Measured) {
+        bump(&self.buckets[measured.bucket], 1);
+        bump(&self.sum_ns, measured.ns);
+    }
+}
+
+/// A duration whose bucket is known, so that several histograms take it for one search.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Measured {
+    ns: u64,
+    bucket: usize,
+}
+
+impl Measured {
+    pub(super) fn new(duration: Duration) -> Self {
         let ns = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
-        bump(&self.buckets[bucket_of(ns)], 1);
-        bump(&self.sum_ns, ns);
+        Self { ns, bucket: bucket_of(ns) }
     }
 }
 
@@ -96,9 +109,9 @@ mod tests {
     #[test]
     fn cores_add_up() {
         let (left, right) = (Histogram::new(), Histogram::new());
-        left.record(Duration::from_micros(10));
-        right.record(Duration::from_micros(20));
-        right.record(Duration::from_secs(100));
+        left.record(Measured::new(Duration::from_micros(10)));
+        right.record(Measured::new(Duration::from_micros(20)));
+        right.record(Measured::new(Duration::from_secs(100)));
         let mut total = Total::default();
         total.add(&left);
         total.add(&right);
