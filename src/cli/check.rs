@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::{SettingFlags, exit, plan, print, refuse};
+use super::{SettingFlags, exit, print, refuse};
+use crate::server::plan;
 use crate::runtime::preflight;
 
 /// The arguments of `check`.

@@ -12,9 +12,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::config::{Loaded, ServerConfig};
+use crate::config::Loaded;
 use crate::observe;
-use crate::runtime::preflight::Plan;
 
 pub use check::{Check, run_check};
 pub use flags::SettingFlags;
@@ -119,15 +118,6 @@ pub fn configure(serve: &Serve) -> Result<Loaded, ExitCode> {
     }
     loaded.notes.iter().for_each(|note| tracing::warn!("{note}"));
     Ok(loaded)
-}
-
-/// What the configuration asks of the machine.
-fn plan(config: &ServerConfig) -> Plan {
-    Plan {
-        cores: config.cores.clone(),
-        max_cores: config.max_cores,
-        max_connections: config.limits.max_connections,
-    }
 }
 
 /// Prints why the command ends, and gives the code to end with.

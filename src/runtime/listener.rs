@@ -44,9 +44,24 @@ fn local_addr(socket: &Socket) -> io::Result<SocketAddr> {
 /// # Errors
 /// What the kernel says: the address is taken, not this machine's, or not allowed.
 pub fn bind_reserved(addr: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
+    if addr.port() != 0 {
+        refuse_taken(addr)?;
+    }
     let socket = bound_socket(addr)?;
     let addr = local_addr(&socket)?;
     Ok((socket, addr))
+}
+
+/// Sharing a port is meant for the cores of one process; another server of the same user would silently get a part of the
+/// connections. So the port is tried once without sharing.
+fn refuse_taken(addr: SocketAddr) -> io::Result<()> {
+    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    // Connections of an earlier server that are still closing are no reason to refuse.
+    socket.set_reuse_address(true)?;
+    socket.bind(&addr.into())
 }
 
 /// A listening socket of this core. One task accepts from it.

@@ -59,10 +59,11 @@ impl App {
                     let keep = match begun {
                         Begun::Done { keep } => keep,
                         Begun::Call { call, reply } => {
-                            let flight = Flight::new(call, reply.begun_at);
+                            let flight = Flight::new(call, &reply);
                             self.finish(flight, reply, &mut body, &mut out).await
                         }
                     };
+                    self.core.metrics().request_ended();
                     if !keep {
                         return out;
                     }

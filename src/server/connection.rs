@@ -190,7 +190,7 @@ impl Connection {
         let keep = match begun {
             Begun::Done { keep } => keep,
             Begun::Call { call, mut reply } => {
-                let mut flight = Flight::new(call, reply.begun_at);
+                let mut flight = Flight::new(call, &reply);
                 match poll_fn(|cx| Poll::Ready(flight.poll_call(&self.core, cx, &mut self.body))).await {
                     Poll::Ready(answer) => {
                         reply.closing = self.last_answer();
@@ -198,11 +198,15 @@ impl Connection {
                     }
                     Poll::Pending => match self.fly(flight, reply).await {
                         FlightEnd::Answered { keep } => keep,
-                        FlightEnd::Gone => return Next::Abort,
+                        FlightEnd::Gone => {
+                            self.core.metrics().request_ended();
+                            return Next::Abort;
+                        }
                     },
                 }
             }
         };
+        self.core.metrics().request_ended();
         self.after_answer(keep).await
     }
 

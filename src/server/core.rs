@@ -15,7 +15,7 @@ use super::shared::{Place, Shared};
 use crate::http::{HttpDate, Reject};
 use crate::limits::Limit;
 use crate::mcp::Answer;
-use crate::observe::CoreMetrics;
+use crate::observe::{CoreMetrics, RequestIds};
 use crate::runtime::{self, Activity, Listener, Scope, Stream};
 
 /// How long an accepting core pauses when the process has no descriptor left.
@@ -29,13 +29,14 @@ pub(crate) struct CoreState {
     pub(crate) index: usize,
     pub(crate) roster: Rc<Roster>,
     pub(crate) activity: Activity,
+    pub(crate) ids: RequestIds,
     date: RefCell<(Instant, HttpDate)>,
 }
 
 impl CoreState {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, activity: Activity) -> Rc<Self> {
         let date = RefCell::new((Instant::now(), HttpDate::new(unix_s())));
-        Rc::new(Self { shared, index, roster: Roster::new(), activity, date })
+        Rc::new(Self { shared, index, roster: Roster::new(), activity, ids: RequestIds::new(index), date })
     }
 
     pub(crate) fn metrics(&self) -> &CoreMetrics {

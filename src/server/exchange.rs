@@ -3,12 +3,15 @@
 
 use std::time::Instant;
 
+use tracing::{Level, Span, field};
+
 use super::core::CoreState;
 use super::probes;
 use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
 use crate::limits::Limit;
+use crate::observe::TraceContext;
 use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
 
 /// The name of the one principal there is without authentication.
@@ -42,18 +45,28 @@ pub(crate) struct Reply {
     head_only: bool,
     origin: Option<Box<str>>,
     pub(crate) begun_at: Instant,
+    /// Names the request in log lines, where one is wanted.
+    pub(crate) span: Span,
     /// Set where the server wants this answer to be the connection's last.
     pub(crate) closing: bool,
 }
 
 impl Reply {
-    fn new(request: &Request<'_>, cors: CorsGrant<'_>) -> Self {
+    /// Gives a request that takes time its name for the log.
+    pub(crate) fn name_late(&mut self, core: &CoreState) {
+        if self.span.is_none() {
+            self.span = tracing::info_span!("request", id = %core.ids.next_id());
+        }
+    }
+
+    fn new(core: &CoreState, request: &Request<'_>) -> Self {
         Self {
             keep_alive: request.keep_alive,
             http_1_0: request.http_1_0,
             head_only: request.method == Method::Head,
-            origin: cors.origin.map(Into::into),
+            origin: None,
             begun_at: Instant::now(),
+            span: request_span(core, request),
             closing: false,
         }
     }
@@ -75,6 +88,20 @@ impl Reply {
     }
 }
 
+/// A request has a span from its start when its client traces it or the log wants every request; otherwise only one that
+/// takes time gets one, see [`Reply::name_late`]. The usual request pays for none.
+fn request_span(core: &CoreState, request: &Request<'_>) -> Span {
+    let trace = request.fields.traceparent.and_then(TraceContext::parse);
+    if trace.is_none() && !tracing::enabled!(Level::DEBUG) {
+        return Span::none();
+    }
+    let span = tracing::info_span!("request", id = %core.ids.next_id(), traceparent = field::Empty);
+    if let Some(trace) = trace {
+        span.record("traceparent", field::display(trace));
+    }
+    span
+}
+
 /// Answers one request, or starts its handler. `last` asks that the answer close its connection.
 pub(crate) fn begin(
     core: &CoreState,
@@ -85,7 +112,8 @@ pub(crate) fn begin(
     out: &mut Vec<u8>,
 ) -> Begun {
     body.clear();
-    let mut reply = Reply::new(request, CorsGrant::default());
+    core.metrics().request_started();
+    let mut reply = Reply::new(core, request);
     reply.closing = last;
     if serves != Serves::Mcp && probes::answer(core, request, &reply, out) {
         return Begun::Done { keep: reply.keep() };
@@ -122,6 +150,8 @@ fn route(
     let lookup = Headers(request);
     let head = mcp_head(request, &lookup);
     let dispatcher = &core.shared.dispatcher;
+    let span = reply.span.clone();
+    let _entered = span.enter();
     let outcome = match request.method {
         Method::Post if core.shared.inflight.is_full() => {
             let limit = Limit::InflightRequests;
@@ -218,9 +248,21 @@ pub(crate) fn finish(
         ..reply.head(answer.status, &date)
     };
     write_response(out, &head, if answer.has_body { body } else { &[] });
+    note_answer(answer, reply);
     core.metrics().response(answer.status);
     core.record(answer, reply.begun_at);
     reply.keep()
+}
+
+fn note_answer(answer: &Answer, reply: &Reply) {
+    tracing::debug!(
+        parent: &reply.span,
+        method = answer.label.method.as_str(),
+        status = answer.status,
+        error = answer.label.error.map(|error| error.as_str()),
+        duration_us = reply.begun_at.elapsed().as_micros() as u64,
+        "answered"
+    );
 }
 
 /// Begins the event stream of a call.
@@ -242,6 +284,7 @@ pub(crate) fn finish_stream(
         stream.event(out, None, body);
     }
     stream.end(out);
+    note_answer(answer, reply);
     core.record(answer, reply.begun_at);
     reply.keep() && !stream.ends_with_connection()
 }

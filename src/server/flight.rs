@@ -6,6 +6,8 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use tracing::Span;
+
 use super::connection::Connection;
 use super::core::CoreState;
 use super::exchange::{self, Reply};
@@ -32,6 +34,7 @@ enum Step {
 /// A call and what its connection keeps while it runs.
 pub(super) struct Flight {
     call: Box<Call>,
+    pub(super) span: Span,
     /// Set from the first event on.
     events: Option<EventStream>,
     expires_at: Instant,
@@ -42,8 +45,9 @@ pub(super) struct Flight {
 
 impl Flight {
     /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
-    pub(super) fn new(call: Box<Call>, begun_at: Instant) -> Self {
-        Self { call, events: None, expires_at: begun_at, keep_alive_at: begun_at, write_by: None }
+    pub(super) fn new(call: Box<Call>, reply: &Reply) -> Self {
+        let (span, begun_at) = (reply.span.clone(), reply.begun_at);
+        Self { call, span, events: None, expires_at: begun_at, keep_alive_at: begun_at, write_by: None }
     }
 
     /// Polls the handler once, telling the watchdog what this core is doing.
@@ -53,6 +57,7 @@ impl Flight {
         cx: &mut Context<'_>,
         body: &mut Vec<u8>,
     ) -> Poll<Answer> {
+        let _entered = self.span.enter();
         let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
         self.call.poll(cx, body)
     }
@@ -85,6 +90,8 @@ impl Connection {
         let _permit = shared.inflight.enter();
         // Answers of earlier pipelined requests do not wait for this one.
         self.stage();
+        reply.name_late(&self.core);
+        flight.span = reply.span.clone();
         let now = Instant::now();
         flight.arm(now, shared.limits.duration(Limit::KeepAliveTime));
         match poll_fn(|cx| self.poll_flight(&mut flight, &reply, cx)).await {

@@ -33,6 +33,7 @@ pub use error::ServerError;
 pub use hooks::CoreInfo;
 pub use readiness::{Readiness, Start};
 pub use run::Ended;
+pub(crate) use run::plan;
 
 use crate::config::ServerConfig;
 use crate::mcp::Registry;

@@ -68,12 +68,16 @@ fn run(server: Server) -> Result<Ended, ServerError> {
 
 /// Refuses a machine that lacks something, with a line for each check that failed.
 fn fit_cores(config: &ServerConfig) -> Result<CoreSet, ServerError> {
-    let plan = Plan {
+    Ok(preflight::examine(&plan(config)).require()?)
+}
+
+/// What a configuration asks of the machine.
+pub(crate) fn plan(config: &ServerConfig) -> Plan {
+    Plan {
         cores: config.cores.clone(),
         max_cores: config.max_cores,
         max_connections: config.limits.max_connections,
-    };
-    Ok(preflight::examine(&plan).require()?)
+    }
 }
 
 fn start_core(
