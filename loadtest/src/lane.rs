@@ -3,23 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::answer::{ErrorKind, Fault};
 use crate::checker::{Checker, Verdict};
+use crate::gate::{Gate, Phase};
 use crate::request::{ID_END, Key, Template};
 use crate::stats::Stats;
-
-/// The measured time: answers that arrive within it count, requests are sent until its end.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Schedule {
-    pub(crate) from: Instant,
-    pub(crate) until: Instant,
-}
 
 /// What all lanes of one generator thread share.
 #[derive(Debug)]
 pub(crate) struct Shared {
+    pub(crate) gate: Arc<Gate>,
     pub(crate) stats: RefCell<Stats>,
     checker: RefCell<Checker>,
     next_id: Cell<u64>,
@@ -28,8 +24,9 @@ pub(crate) struct Shared {
 
 impl Shared {
     /// Shared state that hands out ids from `first_id` on.
-    pub(crate) fn new(checker: Checker, first_id: u64) -> Self {
+    pub(crate) fn new(gate: Arc<Gate>, checker: Checker, first_id: u64) -> Self {
         Self {
+            gate,
             stats: RefCell::new(Stats::new()),
             checker: RefCell::new(checker),
             next_id: Cell::new(first_id),
@@ -63,7 +60,6 @@ impl Shared {
 pub(crate) struct Lane {
     shared: Rc<Shared>,
     template: Rc<Template>,
-    schedule: Schedule,
     pipeline: usize,
     pending: VecDeque<(Key, Instant)>,
     /// The start of an answer whose rest has not arrived.
@@ -72,25 +68,14 @@ pub(crate) struct Lane {
 
 impl Lane {
     /// A lane with nothing in flight.
-    pub(crate) fn new(
-        shared: Rc<Shared>,
-        template: Rc<Template>,
-        schedule: Schedule,
-        pipeline: usize,
-    ) -> Self {
-        Self {
-            shared,
-            template,
-            schedule,
-            pipeline,
-            pending: VecDeque::with_capacity(pipeline),
-            partial: Vec::new(),
-        }
+    pub(crate) fn new(shared: Rc<Shared>, template: Rc<Template>, pipeline: usize) -> Self {
+        let pending = VecDeque::with_capacity(pipeline);
+        Self { shared, template, pipeline, pending, partial: Vec::new() }
     }
 
     /// Appends requests until the pipeline is full, or none once the time is over.
     pub(crate) fn refill(&mut self, out: &mut Vec<u8>, now: Instant) {
-        if now >= self.schedule.until {
+        if self.is_over() {
             return;
         }
         while self.pending.len() < self.pipeline {
@@ -137,13 +122,13 @@ impl Lane {
 
     /// Whether no more requests are to be sent.
     pub(crate) fn is_over(&self) -> bool {
-        Instant::now() >= self.schedule.until
+        self.shared.gate.phase() == Phase::Over
     }
 
     fn check_all(&mut self, bytes: &[u8], now: Instant) -> Result<usize, Fault> {
         let mut checker = self.shared.checker.borrow_mut();
         let mut stats = self.shared.stats.borrow_mut();
-        let measured = (self.schedule.from..self.schedule.until).contains(&now);
+        let measured = self.shared.gate.phase() == Phase::Measuring;
         let mut used = 0;
         while used < bytes.len() {
             let Some((key, sent)) = self.pending.front() else {
@@ -172,20 +157,19 @@ impl Lane {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::checker::Rule;
-    use crate::options::{Era, Expect, Target};
+    use crate::options::{Era, Expect};
     use crate::request::{FIRST_ID, find};
+    use crate::values::Target;
 
-    fn lane(pipeline: usize, now: Instant) -> Lane {
+    fn lane(pipeline: usize, phase: Phase) -> Lane {
         let target = Target::new("127.0.0.1:1", "/mcp").unwrap();
         let template = Template::call(&target, Era::V2026_07_28, "echo", 16, None);
-        let shared = Shared::new(Checker::new(Rule::Echo(Expect::Any), 16), FIRST_ID);
-        let schedule =
-            Schedule { from: now + Duration::from_millis(10), until: now + Duration::from_millis(20) };
-        Lane::new(Rc::new(shared), Rc::new(template), schedule, pipeline)
+        let gate = Arc::new(Gate::new());
+        gate.set(phase);
+        let shared = Shared::new(gate, Checker::new(Rule::Echo(Expect::Any), 16), FIRST_ID);
+        Lane::new(Rc::new(shared), Rc::new(template), pipeline)
     }
 
     /// What an honest echo server answers to the bytes that a lane sends.
@@ -210,13 +194,13 @@ mod tests {
 
     #[test]
     fn answers_split_anywhere_count_once_each() {
-        let start = Instant::now();
-        let mut lane = lane(3, start);
+        let now = Instant::now();
+        let mut lane = lane(3, Phase::Measuring);
         for (step, chunk) in [1, 7, 100, 1000].into_iter().enumerate() {
             let mut out = Vec::new();
-            lane.refill(&mut out, start + Duration::from_millis(11));
+            lane.refill(&mut out, now);
             for piece in serve(&out).chunks(chunk) {
-                lane.receive(piece, start + Duration::from_millis(12)).unwrap();
+                lane.receive(piece, now).unwrap();
             }
             assert!(lane.is_idle());
             assert_eq!(lane.shared.stats.borrow().requests(), 3 * (step as u64 + 1));
@@ -226,21 +210,22 @@ mod tests {
 
     #[test]
     fn only_the_measured_time_counts_and_nothing_is_sent_after_it() {
-        let start = Instant::now();
-        let mut lane = lane(1, start);
+        let now = Instant::now();
+        let mut lane = lane(1, Phase::WarmUp);
         let mut out = Vec::new();
-        lane.refill(&mut out, start);
-        lane.receive(&serve(&out), start + Duration::from_millis(9)).unwrap();
+        lane.refill(&mut out, now);
+        lane.receive(&serve(&out), now).unwrap();
         assert_eq!(lane.shared.stats.borrow().requests(), 0);
         out.clear();
-        lane.refill(&mut out, start + Duration::from_millis(20));
+        lane.shared.gate.set(Phase::Over);
+        lane.refill(&mut out, now);
         assert!(out.is_empty() && lane.is_idle());
     }
 
     #[test]
     fn a_lost_connection_costs_each_request_in_flight() {
         let start = Instant::now();
-        let mut lane = lane(5, start);
+        let mut lane = lane(5, Phase::Measuring);
         let mut out = Vec::new();
         lane.refill(&mut out, start);
         assert_eq!(lane.shared.outstanding(), 5);

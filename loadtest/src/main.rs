@@ -6,6 +6,9 @@
 mod answer;
 mod checker;
 mod compare;
+#[cfg(test)]
+mod end_to_end;
+mod gate;
 mod lane;
 mod options;
 mod probe;
@@ -14,6 +17,7 @@ mod report;
 mod request;
 mod run;
 mod stats;
+mod values;
 mod worker;
 
 use std::process::ExitCode;

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::options::{Era, Shape};
+use crate::options::Shape;
 use crate::procfs::{ThreadUsage, Usage};
 use crate::run::Job;
 use crate::stats::Stats;
@@ -73,7 +74,13 @@ pub(crate) struct GeneratorUsage {
 
 impl Report {
     /// Puts the counts and samples of a run together.
-    pub(crate) fn new(job: &Job, stats: &Stats, own: Option<&Usage>, server: Option<(Usage, u64)>) -> Self {
+    pub(crate) fn new(
+        job: &Job,
+        stats: &Stats,
+        measured: Duration,
+        own: Option<&Usage>,
+        server: Option<(Usage, u64)>,
+    ) -> Self {
         let requests = stats.requests();
         let threads = own.map_or(&[][..], |usage| &usage.threads);
         let busiest_share = threads.iter().map(|thread| thread.cpu_share).fold(0.0, f64::max);
@@ -87,16 +94,10 @@ impl Report {
             request_bytes: job.request_bytes(),
             answer_bytes: stats.answer_bytes,
             requests,
-            requests_per_second: requests as f64 / job.shape.duration_s.as_secs_f64(),
+            requests_per_second: requests as f64 / measured.as_secs_f64(),
             errors: stats.errors().iter().map(|(kind, count)| (kind.name(), *count)).collect(),
             first_error: stats.first_fault().map(|fault| fault.detail.clone()),
-            latency_us: Latency {
-                p50: stats.percentile_us(50.0),
-                p90: stats.percentile_us(90.0),
-                p99: stats.percentile_us(99.0),
-                p999: stats.percentile_us(99.9),
-                max: stats.max_us(),
-            },
+            latency_us: Latency::new(stats),
             server: server.map(|(usage, rss)| ServerUsage::new(usage, rss, requests)),
             generator: GeneratorUsage {
                 threads: job.shape.cpu.as_ref().map_or(1, |list| list.0.len()),
@@ -128,6 +129,13 @@ impl Report {
     }
 }
 
+impl Latency {
+    fn new(stats: &Stats) -> Self {
+        let [p50, p90, p99, p999] = [50.0, 90.0, 99.0, 99.9].map(|at| stats.percentile_us(at));
+        Self { p50, p90, p99, p999, max: stats.max_us() }
+    }
+}
+
 impl ServerUsage {
     fn new(usage: Usage, rss_bytes: u64, requests: u64) -> Self {
         let per_request = |value: f64| value / requests.max(1) as f64;
@@ -148,10 +156,10 @@ fn us(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
 }
 
-impl Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Report {
+    fn write_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = &self.shape;
-        writeln!(f, "{} (MCP {}), closed loop", self.target, Era::version(shape.era))?;
+        writeln!(f, "{} (MCP {}), closed loop", self.target, shape.era.version())?;
         writeln!(
             f,
             "{} connections, {} in flight on each, {:.1} s after {:.1} s of warm-up, request {} B, answer {} B",
@@ -161,31 +169,26 @@ impl Display for Report {
             shape.warmup_s.as_secs_f64(),
             self.request_bytes,
             self.answer_bytes
-        )?;
+        )
+    }
+}
+
+impl Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_load(f)?;
         writeln!(f, "requests    {:>12}  {:.0}/s", self.requests, self.requests_per_second)?;
         let latency = &self.latency_us;
         let [p50, p90, p99, p999] = [latency.p50, latency.p90, latency.p99, latency.p999].map(us);
         writeln!(f, "latency us  p50 {p50}  p90 {p90}  p99 {p99}  p99.9 {p999}  max {:.0}", latency.max)?;
         if let Some(server) = &self.server {
-            writeln!(
-                f,
-                "server      {:.2} us CPU/request ({:.2} user, {:.2} kernel), {:.0} % of a core, \
-                 {:.4} voluntary switches/request, RSS {:.1} MiB",
-                server.cpu_us_per_request,
-                server.user_us_per_request,
-                server.system_us_per_request,
-                server.cpu_share * 100.0,
-                server.voluntary_switches_per_request,
-                server.rss_bytes as f64 / f64::from(1 << 20)
-            )?;
+            writeln!(f, "server      {server}")?;
         }
         let generator = &self.generator;
+        let busiest = generator.busiest_share * 100.0;
         writeln!(
             f,
-            "generator   {} thread(s), busiest {:.0} % of a core, {} slow checks",
-            generator.threads,
-            generator.busiest_share * 100.0,
-            generator.slow_checks
+            "generator   {} thread(s), busiest {busiest:.0} % of a core, {} slow checks",
+            generator.threads, generator.slow_checks
         )?;
         for (kind, count) in &self.errors {
             writeln!(f, "error       {kind}: {count}")?;
@@ -194,5 +197,21 @@ impl Display for Report {
             writeln!(f, "first error {error}")?;
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "note        {note}"))
+    }
+}
+
+impl Display for ServerUsage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:.2} us CPU/request ({:.2} user, {:.2} kernel), {:.0} % of a core, {:.4} voluntary switches/request, \
+             RSS {:.1} MiB",
+            self.cpu_us_per_request,
+            self.user_us_per_request,
+            self.system_us_per_request,
+            self.cpu_share * 100.0,
+            self.voluntary_switches_per_request,
+            self.rss_bytes as f64 / f64::from(1 << 20)
+        )
     }
 }

@@ -1,6 +1,7 @@
 //! The requests: built once as a template, then copied with a new id and a new message for each call.
 
-use crate::options::{Era, Target};
+use crate::options::Era;
+use crate::values::Target;
 
 /// Digits of a JSON-RPC id; fixed, so that every request has the same length.
 pub(crate) const ID_DIGITS: usize = 10;

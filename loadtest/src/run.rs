@@ -1,19 +1,20 @@
 //! One run: starts the generator's threads together, samples the processes at both ends of the measured time, and
 //! makes the report.
 
+use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use ringmesh::runtime::{ExecutorHandle, ExecutorSettings, Watchdog, WatchdogSettings, spawn_executor};
 
 use crate::checker::Rule;
-use crate::lane::Schedule;
-use crate::options::{LoadArgs, Shape, Target};
+use crate::gate::{Gate, Phase};
+use crate::options::{LoadArgs, Shape};
 use crate::procfs::Sample;
 use crate::report::Report;
 use crate::request::{FIRST_ID, ID_END, Template};
 use crate::stats::Stats;
+use crate::values::Target;
 use crate::worker::{self, Plan};
 
 /// How long all connections together may take to open.
@@ -36,7 +37,10 @@ impl Job {
             return Err(format!("--tool {:?} must be visible ASCII, as tool names are", args.shape.tool));
         }
         Ok(Self {
-            target: Target::from_args(args)?,
+            target: match &args.url {
+                Some(url) => Target::from_url(url)?,
+                None => Target::new(&args.target, &args.path)?,
+            },
             connections: args.connections,
             shape: args.shape.clone(),
             raw: args.raw,
@@ -60,7 +64,7 @@ pub(crate) fn run(job: &Job) -> Result<Report, String> {
     if let Some(pid) = job.server_pid {
         Sample::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
     }
-    let schedule = Arc::new(OnceLock::new());
+    let gate = Arc::new(Gate::new());
     let (ready, all_ready) = mpsc::channel();
     let cpus: Vec<Option<usize>> = match &job.shape.cpu {
         Some(list) => list.0.iter().copied().map(Some).collect(),
@@ -79,36 +83,39 @@ pub(crate) fn run(job: &Job) -> Result<Report, String> {
             watchdog: watchdog.clone(),
             first_id: FIRST_ID + (ID_END - FIRST_ID) / cpus.len() as u64 * index as u64,
             ready: ready.clone(),
-            schedule: Arc::clone(&schedule),
+            gate: Arc::clone(&gate),
         };
         let settings = ExecutorSettings::default();
         let worker = spawn_executor(*cpu, &format!("load-{index}"), &settings, move || worker::run(plan));
         workers.push(worker.map_err(|error| format!("the generator cannot start: {error}"))?);
     }
     drop(ready);
-    measure(job, workers, &all_ready, &schedule)
+    measure(job, workers, &all_ready, &gate)
 }
 
 fn measure(
     job: &Job,
     workers: Vec<ExecutorHandle<Stats>>,
     all_ready: &Receiver<()>,
-    schedule: &OnceLock<Schedule>,
+    gate: &Gate,
 ) -> Result<Report, String> {
     let deadline = Instant::now() + READY_WITHIN;
     for _ in &workers {
         // A thread that ended early has dropped its sender; joining it below tells why.
         let _ = all_ready.recv_timeout(deadline.saturating_duration_since(Instant::now()));
     }
-    let from = Instant::now() + job.shape.warmup_s;
-    let until = from + job.shape.duration_s;
-    schedule.set(Schedule { from, until }).map_err(|_| "the schedule was set twice".to_owned())?;
-    let sample = |at: Instant| {
-        std::thread::sleep(at.saturating_duration_since(Instant::now()));
-        (Sample::of(std::process::id()).ok(), job.server_pid.and_then(|pid| Sample::of(pid).ok()))
-    };
-    let (own_before, server_before) = sample(from);
-    let (own_after, server_after) = sample(until);
+    let sample =
+        || (Sample::of(std::process::id()).ok(), job.server_pid.and_then(|pid| Sample::of(pid).ok()));
+    gate.set(Phase::WarmUp);
+    std::thread::sleep(job.shape.warmup_s);
+    let (own_before, server_before) = sample();
+    gate.set(Phase::Measuring);
+    let started = Instant::now();
+    std::thread::sleep(job.shape.duration_s);
+    // The load goes on while this is read, and the generator's threads are still there.
+    let (own_after, server_after) = sample();
+    gate.set(Phase::Over);
+    let measured = started.elapsed();
     let mut stats = Stats::new();
     for worker in workers {
         stats.merge(worker.join().map_err(|error| format!("a generator thread failed: {error}"))?);
@@ -116,7 +123,7 @@ fn measure(
     let own = own_before.zip(own_after).map(|(before, after)| after.since(&before));
     let server =
         server_before.zip(server_after).map(|(before, after)| (after.since(&before), after.rss_bytes));
-    Ok(Report::new(job, &stats, own.as_ref(), server))
+    Ok(Report::new(job, &stats, measured, own.as_ref(), server))
 }
 
 /// The part of `total` that falls to one of `parts`.

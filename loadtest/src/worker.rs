@@ -1,8 +1,8 @@
 //! One generator thread: opens its connections, waits for the common start, and drives every lane to the end.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use futures_lite::future;
@@ -10,13 +10,15 @@ use ringmesh::runtime::{self, Scope, ScopeOptions, Stream, Watchdog};
 
 use crate::answer::{self, ErrorKind, Fault};
 use crate::checker::{Checker, Rule};
-use crate::lane::{Lane, Schedule, Shared};
-use crate::options::{Sessions, Shape, Target};
+use crate::gate::{Gate, Phase};
+use crate::lane::{Lane, Shared};
+use crate::options::{Sessions, Shape};
 use crate::request::{self, Template, find};
 use crate::stats::Stats;
+use crate::values::Target;
 
-/// How often a thread looks whether all others are ready.
-const START_POLL: Duration = Duration::from_millis(1);
+/// How often a thread looks whether the run has begun or ended.
+const PHASE_POLL: Duration = Duration::from_millis(2);
 /// Pause before a lost connection is opened again.
 const REOPEN_PAUSE: Duration = Duration::from_millis(10);
 
@@ -35,8 +37,8 @@ pub(crate) struct Plan {
     pub(crate) first_id: u64,
     /// Told once, when every connection is open.
     pub(crate) ready: Sender<()>,
-    /// Set by the run when every thread is ready.
-    pub(crate) schedule: Arc<OnceLock<Schedule>>,
+    /// The phase of the run.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// Runs the plan on the current executor and returns what was counted.
@@ -44,7 +46,7 @@ pub(crate) async fn run(plan: Plan) -> Stats {
     runtime::warm_up().await;
     let _tick = plan.watchdog.register(plan.index);
     let checker = Checker::new(plan.rule, plan.shape.message_bytes as usize);
-    let shared = Rc::new(Shared::new(checker, plan.first_id));
+    let shared = Rc::new(Shared::new(Arc::clone(&plan.gate), checker, plan.first_id));
     let plan = Rc::new(plan);
     let mut opened = Vec::with_capacity(plan.connections);
     let mut template = None;
@@ -58,36 +60,29 @@ pub(crate) async fn run(plan: Plan) -> Stats {
             }
         }
     }
-    // The run may have given up waiting; then the schedule never comes and the executor ends with the process.
+    // Nobody listens any more when the run has given up waiting for this thread.
     let _ = plan.ready.send(());
-    let schedule = loop {
-        match plan.schedule.get() {
-            Some(schedule) => break *schedule,
-            None => runtime::sleep(START_POLL).await,
-        }
-    };
-    drive_all(&plan, &shared, opened, schedule).await;
+    while plan.gate.phase() == Phase::Opening {
+        runtime::sleep(PHASE_POLL).await;
+    }
+    drive_all(&plan, &shared, opened).await;
     let unanswered = shared.outstanding();
     shared.stats.borrow_mut().fail(Fault::new(ErrorKind::Unanswered, "no answer before the end"), unanswered);
     shared.take_stats()
 }
 
 /// Runs every lane in a scope of its own task, and cancels what is left after the grace.
-async fn drive_all(
-    plan: &Rc<Plan>,
-    shared: &Rc<Shared>,
-    opened: Vec<(Stream, Rc<Template>)>,
-    schedule: Schedule,
-) {
+async fn drive_all(plan: &Rc<Plan>, shared: &Rc<Shared>, opened: Vec<(Stream, Rc<Template>)>) {
     let options = ScopeOptions { grace: Duration::ZERO, ..ScopeOptions::named("load") };
-    let end = schedule.until + plan.shape.grace_s;
     let outcome = Scope::run(options, |scope| async move {
         for (stream, template) in opened {
-            let lane = Lane::new(Rc::clone(shared), template, schedule, plan.shape.pipeline as usize);
+            let lane = Lane::new(Rc::clone(shared), template, plan.shape.pipeline as usize);
             scope.spawn("lane", keep_driving(Rc::clone(plan), lane, stream))?;
         }
-        let too_late = runtime::sleep(end.saturating_duration_since(Instant::now()));
-        future::or(scope.wait_idle(), too_late).await;
+        while plan.gate.phase() < Phase::Over {
+            runtime::sleep(PHASE_POLL).await;
+        }
+        future::or(scope.wait_idle(), runtime::sleep(plan.shape.grace_s)).await;
         scope.cancel();
         Ok::<(), runtime::ScopeClosed>(())
     })

@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::options::{CompareArgs, CpuList, Era, Load, NamedCommand, Target};
+use crate::options::{CompareArgs, Era, Shape};
 use crate::report::Report;
 use crate::run::{self, Job};
+use crate::values::{CpuList, Load, NamedCommand, Target};
 use machine::Machine;
 use server::{Fill, Idle, Server, free_port};
 
@@ -20,6 +21,7 @@ use server::{Fill, Idle, Server, free_port};
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
     pub(crate) server_cpu: usize,
+    pub(crate) shape: Shape,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) loads: Vec<LoadResult>,
     pub(crate) idle: Vec<IdleResult>,
@@ -71,6 +73,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
     let mut comparison = Comparison {
         machine: Machine::here(),
         server_cpu: args.server_cpu,
+        shape: args.shape.clone(),
         subjects,
         loads: Vec::new(),
         idle: Vec::new(),

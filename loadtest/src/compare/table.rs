@@ -27,22 +27,18 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         "Commit: {}. Server on cpu {} with all its threads.",
         machine.commit, comparison.server_cpu
     )?;
-    if let Some(report) = comparison.loads.first().and_then(|load| load.rounds.first()?.first()) {
-        let shape = &report.shape;
-        writeln!(
-            out,
-            "Generator on cpu {}; MCP {} where the name says no other, tool `{}`, {} B message; {:.1} s measured \
-             after {:.1} s of warm-up.",
-            shape.cpu.as_ref().map_or_else(String::new, |list| {
-                list.0.iter().map(usize::to_string).collect::<Vec<_>>().join(",")
-            }),
-            shape.era.version(),
-            shape.tool,
-            shape.message_bytes,
-            shape.duration_s.as_secs_f64(),
-            shape.warmup_s.as_secs_f64()
-        )?;
-    }
+    let shape = &comparison.shape;
+    let cpus = shape.cpu.iter().flat_map(|list| &list.0).map(usize::to_string).collect::<Vec<_>>().join(",");
+    writeln!(
+        out,
+        "Generator on cpu {cpus}; MCP {} where the name says no other, tool `{}`, {} B message; {:.1} s measured after \
+         {:.1} s of warm-up.",
+        shape.era.version(),
+        shape.tool,
+        shape.message_bytes,
+        shape.duration_s.as_secs_f64(),
+        shape.warmup_s.as_secs_f64()
+    )?;
     writeln!(out, "\nCommand:\n\n```sh\n{}\n```", machine.command)?;
     if comparison.is_void() {
         writeln!(out, "\n**VOID: at least one run had errors; see compare.json.**")?;
