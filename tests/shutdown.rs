@@ -198,3 +198,31 @@ fn a_port_that_is_taken_is_named() {
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
 }
+
+#[test]
+fn a_second_server_at_the_same_port_is_refused() {
+    let first = Process::start(&[], &[]);
+    let address = first.addr.to_string();
+    let second = Command::new(env!("CARGO_BIN_EXE_ringmesh")).args(["serve", "--listen", &address]).output().unwrap();
+    let said = String::from_utf8(second.stderr).unwrap();
+    assert_eq!(second.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
+    first.signal(libc::SIGTERM);
+    assert_eq!(first.wait().0.code(), Some(0));
+}
+
+#[test]
+fn a_traced_request_is_named_in_the_log() {
+    let process = Process::start(&["--log-format", "json", "--log-level", "debug"], &[]);
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let request = String::from_utf8(call("echo", json!({ "message": "x" }))).unwrap();
+    let request = request.replace("\r\n\r\n", &format!("\r\ntraceparent: {traceparent}\r\n\r\n"));
+    assert_eq!(Client::connect(process.addr).ask(request).status, 200);
+    process.signal(libc::SIGTERM);
+    let (_, log) = process.wait();
+    let line = log.lines().find(|line| line.contains("answered")).unwrap_or_else(|| panic!("no answer in {log}"));
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    assert_eq!(line["span"]["traceparent"], traceparent, "{line}");
+    assert!(line["span"]["id"].as_str().is_some_and(|id| id.contains('-')), "{line}");
+    assert_eq!(line["fields"]["method"], "tools/call");
+}
