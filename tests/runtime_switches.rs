@@ -191,6 +191,13 @@ fn what_an_idle_process_takes() {
     let share = (process_cpu() - cpu).as_secs_f64() / time.as_secs_f64();
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let resident = status.lines().filter(|line| line.starts_with("VmRSS") || line.starts_with("Rss"));
+    for thread in fs::read_dir("/proc/self/task").unwrap() {
+        let path = thread.unwrap().path();
+        let name = fs::read_to_string(path.join("comm")).unwrap();
+        let spent = fs::read_to_string(path.join("schedstat")).unwrap();
+        let nanos: u64 = spent.split(' ').next().unwrap().parse().unwrap();
+        println!("thread {}: {:?} since its start", name.trim(), Duration::from_nanos(nanos));
+    }
     println!("two idle executors and the watchdog: {:.3} % of a core", share * 100.0);
     resident.for_each(|line| println!("{line}"));
     println!("ticks: {:?}", watchdog.report());

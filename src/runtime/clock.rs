@@ -9,7 +9,7 @@ thread_local! {
 
 /// The time of this core's last tick, at most one tick (about 25 ms) old on a core that is not overloaded.
 ///
-/// Where no watchdog ticks, this is [`Instant::now`].
+/// Where no watchdog ticks, and on a core that has been idle and ticks slowly, this is [`Instant::now`].
 pub fn coarse_now() -> Instant {
     NOW.get().unwrap_or_else(Instant::now)
 }

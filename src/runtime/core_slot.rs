@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::task::Waker;
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 /// The activity of a core that does nothing with a name.
 pub(super) const NO_ACTIVITY: u32 = u32::MAX;
+
+/// A quiet core ticks once in so many rounds of the watchdog.
+pub(super) const SLOW_TICKS: u32 = 4;
 
 /// Pokes without an answer after which the watchdog pokes less often: five seconds' worth.
 const PATIENT_AFTER: u32 = 200;
@@ -20,10 +24,14 @@ const MOST_UNANSWERED: u32 = 8_000;
 pub(super) struct CoreSlot {
     core: usize,
     start: Instant,
+    /// The watchdog's thread, which sleeps longer while every core is quiet.
+    watchdog: Option<Thread>,
     ticks: AtomicU64,
     ticked_at_ns: AtomicU64,
     busy_ns: AtomicU64,
     activity: AtomicU32,
+    /// Nothing happens on the core and nothing is due, so it need not tick as often.
+    quiet: AtomicBool,
     /// Rounds of the watchdog since the core's last tick.
     rounds: AtomicU32,
     /// Pokes among them.
@@ -35,14 +43,16 @@ pub(super) struct CoreSlot {
 }
 
 impl CoreSlot {
-    pub(super) fn new(core: usize, now: Instant) -> Self {
+    pub(super) fn new(core: usize, now: Instant, watchdog: Option<Thread>) -> Self {
         Self {
             core,
             start: now,
+            watchdog,
             ticks: AtomicU64::new(0),
             ticked_at_ns: AtomicU64::new(0),
             busy_ns: AtomicU64::new(0),
             activity: AtomicU32::new(NO_ACTIVITY),
+            quiet: AtomicBool::new(false),
             rounds: AtomicU32::new(0),
             pokes: AtomicU32::new(0),
             stalled: AtomicBool::new(false),
@@ -70,11 +80,12 @@ impl CoreSlot {
         self.ticked_at_ns.store(nanos(now.saturating_duration_since(self.start)), Ordering::Release);
     }
 
-    /// Wakes the core's tick from outside. On the watchdog's thread only.
-    pub(super) fn poke(&self) {
-        let round = self.rounds.fetch_add(1, Ordering::Relaxed);
+    /// Wakes the core's tick from outside, `rounds` ticks after the last time. On the watchdog's thread only.
+    pub(super) fn poke(&self, rounds: u32) {
+        let round = self.rounds.fetch_add(rounds, Ordering::Relaxed) + rounds;
+        let slow = self.is_quiet() && round < SLOW_TICKS;
         let patient = round > PATIENT_AFTER && !round.is_multiple_of(PATIENT_EVERY);
-        if patient || self.pokes.load(Ordering::Relaxed) >= MOST_UNANSWERED {
+        if slow || patient || self.pokes.load(Ordering::Relaxed) >= MOST_UNANSWERED {
             return;
         }
         // A core that is blocked, or parked by mistake, is poked again: one poke may have been used up by the mistake.
@@ -105,6 +116,23 @@ impl CoreSlot {
     /// Replaces the activity. On the core only.
     pub(super) fn set_activity(&self, activity: u32) {
         self.activity.store(activity, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_quiet(&self) -> bool {
+        self.quiet.load(Ordering::Relaxed)
+    }
+
+    /// On the core only.
+    pub(super) fn set_quiet(&self, quiet: bool) {
+        self.quiet.store(quiet, Ordering::Relaxed);
+    }
+
+    /// Ends the quiet and tells the watchdog, at the price of a system call. On the core only.
+    pub(super) fn quicken(&self) {
+        self.set_quiet(false);
+        if let Some(watchdog) = &self.watchdog {
+            watchdog.unpark();
+        }
     }
 
     pub(super) fn is_stalled(&self) -> bool {

@@ -7,7 +7,9 @@ use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use super::clock::{coarse_now, set_coarse_now};
+use super::clock::coarse_now;
+use super::core_slot::SLOW_TICKS;
+use super::tick;
 use super::wheel::{Entry, Wheel};
 
 thread_local! {
@@ -40,11 +42,15 @@ impl Deadline {
     pub fn set(&self, at: Instant) {
         self.at.set(Some(at));
         with_wheel(|wheel| wheel.set(self.entry, Some(at)));
+        // The wheel of a slow core may be as far behind as its next tick is ahead.
+        if tick::is_slow() && !with_wheel(|wheel| wheel.is_calm(2 * SLOW_TICKS + 1)) {
+            tick::quicken();
+        }
     }
 
-    /// Sets or moves the deadline to `after` from the coarse clock's time.
+    /// Sets or moves the deadline to `after` from now.
     pub fn set_after(&self, after: Duration) {
-        self.set(coarse_now() + after);
+        self.set(Instant::now() + after);
     }
 
     /// Clears the deadline: it does not expire until it is set again.
@@ -95,10 +101,13 @@ impl Drop for Deadline {
     }
 }
 
-/// One tick of this core: moves the coarse clock and wakes whoever waits for a deadline that has passed. `expired` is
-/// scratch space.
-pub(super) fn tick(now: Instant, expired: &mut Vec<Waker>) {
-    set_coarse_now(Some(now));
-    with_wheel(|wheel| wheel.advance(now, expired));
+/// Wakes whoever waits for a deadline of this core that has passed; `expired` is scratch space. Says whether none is
+/// near.
+pub(super) fn expire(now: Instant, expired: &mut Vec<Waker>) -> bool {
+    let calm = with_wheel(|wheel| {
+        wheel.advance(now, expired);
+        wheel.is_calm(SLOW_TICKS + 1)
+    });
     expired.drain(..).for_each(Waker::wake);
+    calm
 }

@@ -165,7 +165,7 @@ where
 thread_local! {
     static IN_EXECUTOR: Cell<bool> = const { Cell::new(false) };
     static QUIET: Cell<bool> = const { Cell::new(false) };
-    static BUSY: Cell<Duration> = const { Cell::new(Duration::ZERO) };
+    static TOTALS: Cell<Totals> = const { Cell::new(Totals { busy: Duration::ZERO, polls: 0 }) };
 }
 
 /// Whether this thread runs an executor, one of ours or a caller's own.
@@ -205,9 +205,24 @@ pub async fn warm_up() {
 /// # Panics
 /// On a thread that runs no executor.
 pub fn core_busy() -> Duration {
+    totals().busy
+}
+
+/// What this thread's executor has done since it started.
+#[derive(Clone, Copy)]
+pub(super) struct Totals {
+    pub(super) busy: Duration,
+    /// How often a task was polled.
+    pub(super) polls: u64,
+}
+
+pub(super) fn totals() -> Totals {
     // The reactor forgets what it has told once.
-    BUSY.set(BUSY.get() + glommio::executor().executor_stats().total_runtime());
-    BUSY.get()
+    let news = glommio::executor().executor_stats();
+    let before = TOTALS.get();
+    let busy = before.busy + news.total_runtime();
+    TOTALS.set(Totals { busy, polls: before.polls + news.tasks_executed() });
+    TOTALS.get()
 }
 
 #[cfg(test)]

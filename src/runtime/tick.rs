@@ -1,5 +1,6 @@
 //! A core's side of the watchdog: its tick, and the name of what it is doing.
 
+use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -9,10 +10,20 @@ use std::time::Instant;
 
 use super::clock::set_coarse_now;
 use super::core_slot::{CoreSlot, NO_ACTIVITY};
-use super::executor::core_busy;
+use super::executor::totals;
 use super::queues::{self, Queue};
 use super::watchdog::Shared;
 use super::{deadline, panics};
+
+/// Idle ticks in a row after which a core ticks slowly.
+const QUIET_AFTER: u32 = 8;
+
+thread_local! {
+    /// This core's cells, while it ticks.
+    static SLOT: RefCell<Option<Arc<CoreSlot>>> = const { RefCell::new(None) };
+    /// Whether it ticks slowly.
+    static QUIET: Cell<bool> = const { Cell::new(false) };
+}
 
 /// The tick of one core, for as long as it lives. Keep it on the executor that registered it, until its end.
 #[derive(Debug)]
@@ -24,6 +35,7 @@ pub struct CoreTick {
 
 impl CoreTick {
     pub(super) fn start(slot: Arc<CoreSlot>, shared: Arc<Shared>) -> Self {
+        SLOT.set(Some(Arc::clone(&slot)));
         let task = queues::spawn_into(Queue::Serve, panics::caught(run(Arc::clone(&slot))));
         Self { slot, shared, task: Some(task) }
     }
@@ -46,6 +58,8 @@ impl Drop for CoreTick {
         self.shared.forget(&self.slot);
         self.slot.set_waker(None);
         set_coarse_now(None);
+        QUIET.set(false);
+        SLOT.set(None);
     }
 }
 
@@ -53,17 +67,40 @@ impl Drop for CoreTick {
 async fn run(slot: Arc<CoreSlot>) {
     let mut armed = false;
     let mut expired = Vec::new();
+    let (mut polls, mut idle) = (0, 0);
     poll_fn(|cx| {
         if !armed {
             armed = true;
             slot.set_waker(Some(cx.waker().clone()));
         }
-        let now = Instant::now();
-        deadline::tick(now, &mut expired);
-        slot.tick(now, core_busy());
+        let (now, totals) = (Instant::now(), totals());
+        let calm = deadline::expire(now, &mut expired);
+        // The last tick itself was one poll.
+        idle = if totals.polls - polls <= 1 && calm { idle + 1 } else { 0 };
+        polls = totals.polls;
+        let quiet = idle >= QUIET_AFTER;
+        QUIET.set(quiet);
+        slot.set_quiet(quiet);
+        set_coarse_now((!quiet).then_some(now));
+        slot.tick(now, totals.busy);
         Poll::Pending
     })
     .await
+}
+
+/// Whether this core ticks slowly.
+pub(super) fn is_slow() -> bool {
+    QUIET.get()
+}
+
+/// Ends this core's quiet: something is due before its next slow tick would come.
+pub(super) fn quicken() {
+    QUIET.set(false);
+    SLOT.with_borrow(|slot| {
+        if let Some(slot) = slot {
+            slot.quicken();
+        }
+    });
 }
 
 /// What a core is doing right now, for the watchdog to name when the core is blocked.
@@ -85,7 +122,7 @@ impl Activity {
 
     /// A cell that nobody watches, where there is no watchdog.
     pub fn unwatched() -> Self {
-        Self { slot: Arc::new(CoreSlot::new(0, Instant::now())), _core: PhantomData }
+        Self { slot: Arc::new(CoreSlot::new(0, Instant::now(), None)), _core: PhantomData }
     }
 
     /// Whether the core is doing something with a name.

@@ -71,6 +71,11 @@ impl Wheel {
         node.waker.take()
     }
 
+    /// Whether nothing is filed under the next `ticks` ticks.
+    pub(super) fn is_calm(&self, ticks: u32) -> bool {
+        (1..=u64::from(ticks)).all(|ahead| self.slots[((self.tick + ahead) % SLOTS) as usize] == NONE)
+    }
+
     /// Sets or moves a deadline; `None` clears it.
     pub(super) fn set(&mut self, entry: Entry, at: Option<Instant>) {
         let due = at.map(|at| ticks_up(at.saturating_duration_since(self.start)));
@@ -244,6 +249,17 @@ mod tests {
         let (_, count) = rig.deadline(10);
         assert_eq!(rig.advance_to(1_025), 1);
         assert_eq!(count.0.load(Ordering::Relaxed), 1);
+    }
+
+    #[test]
+    fn the_wheel_is_calm_up_to_its_next_deadline() {
+        let mut rig = Rig::new();
+        let (entry, _) = rig.deadline(10 * 25);
+        assert!(rig.wheel.is_calm(9) && !rig.wheel.is_calm(10));
+        rig.advance_to(5 * 25);
+        assert!(rig.wheel.is_calm(4) && !rig.wheel.is_calm(5));
+        rig.wheel.remove(entry);
+        assert!(rig.wheel.is_calm(SLOTS as u32 - 1));
     }
 
     #[test]
