@@ -14,6 +14,7 @@ use super::headers;
 use super::method::MethodKind;
 use super::options::McpOptions;
 use super::registry::{Registry, RegistryError};
+use super::scan::{ScanError, text};
 use super::snapshot::{Shared, Snapshot};
 
 /// Answers MCP messages: bytes in, bytes out, on whatever transport and core.
@@ -51,14 +52,10 @@ impl Dispatcher {
         if let Err(refusal) = check_media_types(head) {
             return refuse_early(out, &refusal, None);
         }
-        let text = match self.check_text(body) {
-            Ok(text) => text,
-            Err(refusal) => return refuse_early(out, &refusal, None),
-        };
-        let message = match parse(text) {
-            Ok(message) => message,
-            Err(refusal) => return refuse_early(out, &refusal, None),
-        };
+        let mut message = Message::default();
+        if let Err(refusal) = self.parse(body, &mut message) {
+            return refuse_early(out, &refusal, None);
+        }
         self.take(head, &message, at, out)
     }
 
@@ -92,18 +89,31 @@ impl Dispatcher {
         self.snapshot.shared().tools().iter().map(|tool| tool.name.as_str())
     }
 
-    fn check_text<'a>(&self, body: &'a [u8]) -> Result<&'a str, Refusal> {
+    fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<(), Refusal> {
+        let text = std::str::from_utf8(body).map_err(|error| {
+            let at = error.valid_up_to();
+            Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not UTF-8 from byte {at} on"))
+        })?;
         let max = self.snapshot.shared().max_depth;
-        if envelope::deeper_than(body, max) {
-            let message =
-                format!("The message nests arrays and objects deeper than max_json_depth, which is {max}");
-            let data = format!(r#"{{"limit":"max_json_depth","max":{max}}}"#);
-            return Err(Refusal::new(ErrorKind::TooDeep, message).with_data(data));
+        message.parse(text, max).map_err(|error| match error {
+            ScanError::Syntax(at) => {
+                let sentence =
+                    format!("Parse error: the body is not one JSON value; it goes wrong at byte {at}");
+                Refusal::new(ErrorKind::Parse, sentence)
+            }
+            ScanError::Depth => {
+                let sentence = format!("Arrays and objects nest deeper than max_json_depth, which is {max}");
+                let data = format!(r#"{{"limit":"max_json_depth","max":{max}}}"#);
+                Refusal::new(ErrorKind::TooDeep, sentence).with_data(data)
+            }
+        })?;
+        if message.kind == Kind::Object {
+            return Ok(());
         }
-        std::str::from_utf8(body).map_err(|error| {
-            let message = format!("Parse error: the body is not UTF-8 from byte {} on", error.valid_up_to());
-            Refusal::new(ErrorKind::Parse, message)
-        })
+        match text.trim_ascii_start().starts_with('[') {
+            true => Err(Refusal::new(ErrorKind::Batch, "Batches are not served; send one message a request")),
+            false => Err(Refusal::new(ErrorKind::InvalidRequest, "A JSON-RPC message is a JSON object")),
+        }
     }
 
     /// Sorts a message by its form and era.
@@ -114,7 +124,7 @@ impl Dispatcher {
             Err(refusal) => return refuse_early(out, &refusal, known_id(message)),
         };
         let kind = MethodKind::parse(&method);
-        let request = Request { head, message, at, id: message.id(), method: &method, kind };
+        let request = Request { head, message, at, id: message.id, method: &method, kind };
         match era::select(head, message, kind) {
             Era::Modern => self.take_modern(&request, out),
             _ => self.take_legacy(&request, out),
@@ -163,39 +173,24 @@ fn check_media_types(head: &RequestHead<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn parse(text: &str) -> Result<Message<'_>, Refusal> {
-    let message = Message::parse(text).map_err(|error| {
-        Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not one JSON value: {error}"))
-    })?;
-    if message.kind() == Kind::Object {
-        return Ok(message);
-    }
-    match text.trim_ascii_start().starts_with('[') {
-        true => Err(Refusal::new(ErrorKind::Batch, "Batches are not served; send one message a request")),
-        false => Err(Refusal::new(ErrorKind::InvalidRequest, "A JSON-RPC message is a JSON object")),
-    }
-}
-
 /// The method of a request or notification, `None` for a response.
 fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
     let invalid = |sentence: Cow<'static, str>| Err(Refusal::new(ErrorKind::InvalidRequest, sentence));
-    if let Some(key) = message.duplicate() {
+    if let Some(key) = message.duplicate {
         return invalid(format!("The key {key} occurs twice").into());
     }
-    if message.jsonrpc() != Some(r#""2.0""#)
-        && message.jsonrpc().and_then(envelope::text).as_deref() != Some("2.0")
-    {
+    if message.jsonrpc != Some(r#""2.0""#) && message.jsonrpc.and_then(text).as_deref() != Some("2.0") {
         return invalid("jsonrpc must be \"2.0\"".into());
     }
-    if message.id().is_some_and(|id| !envelope::is_string_or_integer(id)) {
+    if message.id.is_some_and(|id| !envelope::is_string_or_integer(id)) {
         return invalid("id must be a string or an integer of at most 1024 bytes".into());
     }
-    let answers = message.result().is_some() || message.error().is_some();
-    match message.method() {
+    let answers = message.result.is_some() || message.error.is_some();
+    match message.method {
         None if answers => Ok(None),
         None => invalid("method is required".into()),
         Some(_) if answers => invalid("A message has a method or a result or error, not both".into()),
-        Some(method) => match envelope::text(method) {
+        Some(method) => match text(method) {
             Some(method) => Ok(Some(method)),
             None => invalid("method must be a string".into()),
         },
@@ -204,8 +199,8 @@ fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Ref
 
 /// The id to answer with, where the message as a whole is refused.
 fn known_id<'a>(message: &Message<'a>) -> Option<&'a str> {
-    let usable = message.duplicate() != Some("id") && message.method().is_some();
-    message.id().filter(|id| usable && envelope::is_string_or_integer(id))
+    let usable = message.duplicate != Some("id") && message.method.is_some();
+    message.id.filter(|id| usable && envelope::is_string_or_integer(id))
 }
 
 fn refuse_early(out: &mut Vec<u8>, refusal: &Refusal, id: Option<&str>) -> Outcome {

@@ -84,7 +84,7 @@ pub(crate) fn is_modern_name(name: &[u8]) -> bool {
 /// method exists only there; all else, `initialize` included, is legacy.
 pub(crate) fn select(head: &RequestHead<'_>, message: &Message<'_>, method: MethodKind) -> Era {
     let modern = head.protocol_version.is_some_and(is_modern_name)
-        || message.params.meta.protocol_version().is_some()
+        || message.params.meta.protocol_version.is_some()
         || matches!(method, MethodKind::ServerDiscover | MethodKind::SubscriptionsListen);
     if modern { Era::Modern } else { Era::Legacy }
 }

@@ -5,9 +5,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::envelope::{Message, text};
+use super::envelope::Message;
 use super::head::RequestHead;
 use super::method::MethodKind;
+use super::scan::text;
 
 /// True for `application/json`, with parameters or without; a charset must be UTF-8.
 pub(crate) fn is_json(content_type: &[u8]) -> bool {
@@ -79,10 +80,10 @@ pub(crate) fn check_mirrored(
     check_plain("MCP-Protocol-Version", head.protocol_version, version)?;
     check_plain("Mcp-Method", head.method, method)?;
     let (member, raw) = match kind {
-        MethodKind::ToolsCall | MethodKind::PromptsGet => ("params.name", message.params.name()),
-        MethodKind::ResourcesRead => ("params.uri", message.params.uri()),
+        MethodKind::ToolsCall | MethodKind::PromptsGet => ("params.name", message.params.name),
+        MethodKind::ResourcesRead => ("params.uri", message.params.uri),
         MethodKind::TasksGet | MethodKind::TasksUpdate | MethodKind::TasksCancel => {
-            ("params.taskId", message.params.task_id())
+            ("params.taskId", message.params.task_id)
         }
         _ => return Ok(()),
     };

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use super::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use super::capability::ClientCapabilities;
 use super::dispatcher::{Dispatcher, Request};
-use super::envelope::{Kind, text};
+use super::envelope::Kind;
 use super::era::{Era, Revision};
 use super::errors::ErrorKind;
 use super::head::{At, RequestHead};
 use super::level::{BAD_LEVEL, LogLevel};
 use super::method::MethodKind;
 use super::modern::method_not_found;
+use super::scan::text;
 use super::session::{Session, SessionId};
 use super::tools_call::{CallMeta, check_progress_token, page};
 
@@ -86,10 +87,10 @@ impl Dispatcher {
         let invalid =
             |sentence: String| Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}"));
         let version = params
-            .version()
+            .version
             .and_then(text)
             .ok_or_else(|| invalid("params.protocolVersion is required and must be a string".into()))?;
-        let capabilities = ClientCapabilities::parse(params.capabilities().unwrap_or("{}"))
+        let capabilities = ClientCapabilities::parse(params.capabilities.unwrap_or("{}"))
             .map_err(|problem| invalid(format!("params.capabilities {problem}")))?;
         let served = Revision::parse(version.as_bytes()).filter(|revision| !revision.is_modern());
         let revision = served.unwrap_or(Revision::NEWEST_LEGACY);
@@ -118,8 +119,8 @@ impl Dispatcher {
             }
             // A malformed cancellation is ignored, as one for an unknown request is.
             MethodKind::NotificationsCancelled => {
-                if let Some(request_id) = request.message.params.request_id() {
-                    let reason = request.message.params.reason().map(excerpt);
+                if let Some(request_id) = request.message.params.request_id {
+                    let reason = request.message.params.reason.map(excerpt);
                     tracing::debug!(request_id = %excerpt(request_id), ?reason, "the client cancels a request");
                     session.0.cancel_call(request_id);
                 }
@@ -205,20 +206,20 @@ fn check_params(request: &Request<'_>) -> Result<(), Refusal> {
     let params = &request.message.params;
     let invalid =
         |sentence: String| Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}")));
-    if params.kind() == Kind::Other {
+    if params.kind == Kind::Other {
         return invalid("params must be an object".into());
     }
-    if params.meta.kind() == Kind::Other {
+    if params.meta.kind == Kind::Other {
         return invalid("params._meta must be an object".into());
     }
-    match params.duplicate().or(params.meta.duplicate()) {
+    match params.duplicate.or(params.meta.duplicate) {
         Some(key) => invalid(format!("the key {key} occurs twice")),
         None => Ok(()),
     }
 }
 
 fn level(request: &Request<'_>) -> Result<LogLevel, Refusal> {
-    let level = request.message.params.level().and_then(text);
+    let level = request.message.params.level.and_then(text);
     level
         .and_then(|level| LogLevel::parse(&level))
         .ok_or_else(|| Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}")))

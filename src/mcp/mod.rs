@@ -7,7 +7,7 @@
 //!
 //! | topic | files |
 //! |---|---|
-//! | messages | `envelope`, `head`, `headers`, `method`, `era`, `errors`, `answer`, `json` |
+//! | messages | `scan`, `envelope`, `head`, `headers`, `method`, `era`, `errors`, `answer`, `json` |
 //! | serving | `dispatcher`, `modern`, `legacy`, `tools_call`, `lists`, `snapshot`, `options` |
 //! | tools | `registry`, `tool`, `handler`, `blocking`, `reply`, `content`, `tool_error`, `capability` |
 //! | schemas | `schema`, `coverage`, `input`, `explain`, `param_headers` |
@@ -41,6 +41,7 @@ mod outcome;
 mod param_headers;
 mod registry;
 mod reply;
+mod scan;
 mod schema;
 mod session;
 mod session_table;

@@ -3,13 +3,14 @@
 use super::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use super::capability::ClientCapabilities;
 use super::dispatcher::{Dispatcher, Request};
-use super::envelope::{Kind, text};
+use super::envelope::Kind;
 use super::era::{Era, Revision};
 use super::errors::ErrorKind;
 use super::head::Transport;
 use super::headers;
 use super::level::{BAD_LEVEL, LogLevel};
 use super::method::MethodKind;
+use super::scan::text;
 use super::tools_call::{CallMeta, check_progress_token, page};
 
 const REVISION: Revision = Revision::V2026_07_28;
@@ -72,22 +73,22 @@ fn check_meta<'a>(request: &Request<'a>) -> Result<(std::borrow::Cow<'a, str>, C
         |sentence: String| Refusal::new(ErrorKind::InvalidMeta, format!("Invalid params: {sentence}"));
     let params = &request.message.params;
     let meta = &params.meta;
-    if params.kind() != Kind::Object || meta.kind() != Kind::Object {
+    if params.kind != Kind::Object || meta.kind != Kind::Object {
         return Err(invalid(
             "params._meta with the protocol version and the client capabilities is required".into(),
         ));
     }
-    if let Some(key) = params.duplicate().or(meta.duplicate()) {
+    if let Some(key) = params.duplicate.or(meta.duplicate) {
         return Err(invalid(format!("the key {key} occurs twice")));
     }
-    let version = meta.protocol_version().and_then(text).ok_or_else(|| {
+    let version = meta.protocol_version.and_then(text).ok_or_else(|| {
         invalid(
             "params._meta[\"io.modelcontextprotocol/protocolVersion\"] is required and must be a string"
                 .into(),
         )
     })?;
     let name = "params._meta[\"io.modelcontextprotocol/clientCapabilities\"]";
-    let raw = meta.client_capabilities().ok_or_else(|| invalid(format!("{name} is required")))?;
+    let raw = meta.client_capabilities.ok_or_else(|| invalid(format!("{name} is required")))?;
     let capabilities =
         ClientCapabilities::parse(raw).map_err(|problem| invalid(format!("{name} {problem}")))?;
     Ok((version, capabilities))
@@ -108,7 +109,7 @@ fn unsupported_version(version: &str) -> Refusal {
 }
 
 fn log_level(request: &Request<'_>) -> Result<Option<LogLevel>, Refusal> {
-    let Some(raw) = request.message.params.meta.log_level() else { return Ok(None) };
+    let Some(raw) = request.message.params.meta.log_level else { return Ok(None) };
     match text(raw).as_deref().and_then(LogLevel::parse) {
         Some(level) => Ok(Some(level)),
         None => Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}"))),

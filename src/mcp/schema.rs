@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use super::envelope::deeper_than;
+use super::scan::{ScanError, Scanner};
 
 /// The largest schema that is taken, in bytes of JSON text.
 pub const MAX_SCHEMA_BYTES: usize = 256 << 10;
@@ -57,7 +57,7 @@ impl Schema {
         if source.len() > MAX_SCHEMA_BYTES {
             return Err(format!("has {} bytes; at most {MAX_SCHEMA_BYTES} are allowed", source.len()));
         }
-        if deeper_than(source.as_bytes(), MAX_SCHEMA_DEPTH) {
+        if Scanner::new(source, MAX_SCHEMA_DEPTH).value() == Err(ScanError::Depth) {
             return Err(format!("nests deeper than {MAX_SCHEMA_DEPTH}"));
         }
         let value: Value = serde_json::from_str(source).map_err(|error| format!("is not JSON: {error}"))?;

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use super::capability::ClientCapabilities;
 use super::context::CallState;
-use super::envelope;
 use super::era::Revision;
 use super::level::LogLevel;
+use super::scan::text;
 use super::signals::CancelReason;
 
 /// The id of a session: 128 random bits in hexadecimal.
@@ -176,7 +176,7 @@ impl Session {
 fn same_id(a: &str, b: &str) -> bool {
     a == b
         || (a.contains('\\') || b.contains('\\'))
-            && matches!((envelope::text(a), envelope::text(b)), (Some(a), Some(b)) if a == b)
+            && matches!((text(a), text(b)), (Some(a), Some(b)) if a == b)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::call::Call;
 use super::capability::ClientCapabilities;
 use super::context::{CallState, Context};
 use super::dispatcher::{Dispatcher, Request};
-use super::envelope::{is_string_or_integer, text};
+use super::envelope::is_string_or_integer;
 use super::era::Revision;
 use super::errors::ErrorKind;
 use super::handler::Started;
@@ -18,6 +18,7 @@ use super::lists::Pages;
 use super::outcome;
 use super::param_headers;
 use super::reply::Reply;
+use super::scan::text;
 use super::session::Session;
 use super::signals::Signals;
 use super::small_text::SmallText;
@@ -77,7 +78,7 @@ impl Dispatcher {
     }
 
     fn find_tool(&self, request: &Request<'_>) -> Result<u32, Refusal> {
-        let Some(name) = request.message.params.name().and_then(text) else {
+        let Some(name) = request.message.params.name.and_then(text) else {
             let message = "Invalid params: params.name is required and must be a string";
             return Err(Refusal::new(ErrorKind::InvalidParams, message));
         };
@@ -106,7 +107,7 @@ impl Dispatcher {
             revision: meta.revision,
             id: SmallText::from(id),
             principal: SmallText::from(at.principal),
-            progress_token: request.message.params.meta.progress_token().map(SmallText::from),
+            progress_token: request.message.params.meta.progress_token.map(SmallText::from),
             log_level: meta.log_level,
             capabilities: meta.capabilities,
             traceparent: traceparent.map(Box::from),
@@ -149,7 +150,7 @@ fn invalid_arguments(state: &CallState, problem: &str, out: &mut Vec<u8>) -> Ans
 
 /// The arguments as JSON text; absent means none.
 fn arguments<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
-    match request.message.params.arguments() {
+    match request.message.params.arguments {
         None | Some("null") => Ok("{}"),
         // Typed arguments could be read from an array too, so the form is checked here.
         Some(raw) if raw.starts_with('{') => Ok(raw),
@@ -160,7 +161,7 @@ fn arguments<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
 }
 
 pub(crate) fn check_progress_token(request: &Request<'_>) -> Result<(), Refusal> {
-    match request.message.params.meta.progress_token() {
+    match request.message.params.meta.progress_token {
         Some(token) if !is_string_or_integer(token) => {
             let message = "Invalid params: params._meta.progressToken must be a string or an integer";
             Err(Refusal::new(ErrorKind::InvalidParams, message))
@@ -171,7 +172,7 @@ pub(crate) fn check_progress_token(request: &Request<'_>) -> Result<(), Refusal>
 
 /// The page that the request's cursor leads to.
 pub(crate) fn page<'p>(pages: &'p Pages, request: &Request<'_>) -> Result<&'p [u8], Refusal> {
-    let cursor = match request.message.params.cursor() {
+    let cursor = match request.message.params.cursor {
         None | Some("null") => None,
         Some(raw) => Some(text(raw).ok_or_else(bad_cursor)?),
     };

@@ -1,0 +1,13 @@
+//! The MCP room from outside: bytes in, bytes out.
+
+mod cancellation;
+mod check_order;
+mod events;
+mod forms;
+mod legacy;
+mod modern;
+mod registration;
+mod sessions;
+mod support;
+mod tool_results;
+mod validation;
