@@ -203,7 +203,8 @@ fn a_port_that_is_taken_is_named() {
 fn a_second_server_at_the_same_port_is_refused() {
     let first = Process::start(&[], &[]);
     let address = first.addr.to_string();
-    let second = Command::new(env!("CARGO_BIN_EXE_ringmesh")).args(["serve", "--listen", &address]).output().unwrap();
+    let second =
+        Command::new(env!("CARGO_BIN_EXE_ringmesh")).args(["serve", "--listen", &address]).output().unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
@@ -220,7 +221,8 @@ fn a_traced_request_is_named_in_the_log() {
     assert_eq!(Client::connect(process.addr).ask(request).status, 200);
     process.signal(libc::SIGTERM);
     let (_, log) = process.wait();
-    let line = log.lines().find(|line| line.contains("answered")).unwrap_or_else(|| panic!("no answer in {log}"));
+    let line =
+        log.lines().find(|line| line.contains("answered")).unwrap_or_else(|| panic!("no answer in {log}"));
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["span"]["traceparent"], traceparent, "{line}");
     assert!(line["span"]["id"].as_str().is_some_and(|id| id.contains('-')), "{line}");

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use super::{SettingFlags, exit, print, refuse};
-use crate::server::plan;
 use crate::runtime::preflight;
+use crate::server::plan;
 
 /// The arguments of `check`.
 #[derive(Debug, clap::Args)]

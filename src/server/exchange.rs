@@ -11,8 +11,8 @@ use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
 use crate::limits::Limit;
-use crate::observe::TraceContext;
 use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
+use crate::observe::TraceContext;
 
 /// The name of the one principal there is without authentication.
 const ANONYMOUS: &str = "anonymous";
