@@ -30,7 +30,7 @@ start_server() {
     server_pid=$!
     url=
     for _ in {1..100}; do
-        url=$(grep -oE 'listening on http://[^ "]+' "$server_log" | head -n 1 | cut -d ' ' -f 3 || true)
+        url=$(grep -oE 'running at http://[^ "]+' "$server_log" | head -n 1 | cut -d ' ' -f 3 || true)
         [[ -n $url ]] && return
         kill -0 "$server_pid" 2>/dev/null || break
         sleep 0.1
