@@ -35,6 +35,19 @@ fn a_reserved_port_is_shared_by_every_core() {
 }
 
 #[test]
+fn an_address_that_somebody_listens_on_cannot_be_reserved() {
+    on_executor(|| async {
+        let (reserved, addr) = bind_reserved(LOCAL).unwrap();
+        let listener = Listener::bind(addr, 16).unwrap();
+        assert_eq!(bind_reserved(addr).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        drop((reserved, listener));
+        sleep(Duration::from_millis(20)).await;
+        let (again, _) = bind_reserved(addr).unwrap();
+        drop(again);
+    });
+}
+
+#[test]
 fn an_ipv6_listener_takes_ipv6_only() {
     on_executor(|| async {
         let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
