@@ -1,11 +1,11 @@
-//! Streams and listeners against real sockets on the loopback interface.
+//! Streams against real sockets on the loopback interface.
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
 mod runtime_support;
 
 use std::io::{self, Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -207,93 +207,6 @@ fn dialling_a_closed_port_and_a_silent_one_are_clear_errors() {
         let silent = Stream::connect(listener.local_addr(), Duration::from_millis(100)).await.unwrap_err();
         assert_eq!(silent.kind(), io::ErrorKind::TimedOut);
         assert!(start.elapsed() < 2 * SECOND);
-    });
-}
-
-#[test]
-fn a_reserved_port_is_shared_by_every_core() {
-    on_executor(|| async {
-        let (_reserved, addr) = bind_reserved(LOCAL).unwrap();
-        assert_ne!(addr.port(), 0);
-        let listeners = [Listener::bind(addr, 64).unwrap(), Listener::bind(addr, 64).unwrap()];
-        let clients: Vec<_> = (0..40).map(|_| TcpStream::connect(addr).unwrap()).collect();
-        let mut counts = [0; 2];
-        for (count, listener) in counts.iter_mut().zip(&listeners) {
-            while let Some(_stream) = listener.try_accept().unwrap() {
-                *count += 1;
-            }
-        }
-        assert_eq!(counts[0] + counts[1], clients.len());
-        assert!(counts[0] > 0 && counts[1] > 0, "{counts:?}");
-    });
-}
-
-#[test]
-fn an_ipv6_listener_takes_ipv6_only() {
-    on_executor(|| async {
-        let wildcard = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
-        let Ok(listener) = Listener::bind(wildcard, 16) else { return };
-        let port = listener.local_addr().port();
-        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
-        if TcpStream::connect((Ipv6Addr::LOCALHOST, port)).is_ok() {
-            assert!(listener.accept().await.unwrap().peer_addr().is_ipv6());
-        }
-    });
-}
-
-#[test]
-fn a_stopped_listener_hands_out_all_it_took_and_then_refuses() {
-    on_executor(|| async {
-        let listener = Listener::bind(LOCAL, 64).unwrap();
-        let addr = listener.local_addr();
-        let _clients: Vec<_> = (0..20).map(|_| TcpStream::connect(addr).unwrap()).collect();
-        listener.stopper().stop();
-        assert!(listener.is_stopped());
-        let late = TcpStream::connect_timeout(&addr, Duration::from_millis(100));
-        assert!(late.is_err(), "no handshake begins after the stop");
-        for _ in 0..20 {
-            listener.accept().await.unwrap();
-        }
-        assert_eq!(listener.accept().await.unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(
-            listener.accept().await.unwrap_err().kind(),
-            io::ErrorKind::InvalidInput,
-            "and stays stopped"
-        );
-        drop(listener);
-        assert_eq!(TcpStream::connect(addr).unwrap_err().kind(), io::ErrorKind::ConnectionRefused);
-    });
-}
-
-#[test]
-fn stopping_wakes_an_accept_that_waits() {
-    on_executor(|| async {
-        let listener = Listener::bind(LOCAL, 16).unwrap();
-        let stopper = listener.stopper();
-        let stop = async {
-            sleep(Duration::from_millis(20)).await;
-            stopper.stop();
-            future::pending().await
-        };
-        let ended = future::or(async { listener.accept().await.map(drop).unwrap_err().kind() }, stop).await;
-        assert_eq!(ended, io::ErrorKind::InvalidInput);
-    });
-}
-
-#[test]
-fn an_accept_that_is_dropped_loses_no_connection() {
-    on_executor(|| async {
-        let listener = Listener::bind(LOCAL, 64).unwrap();
-        let addr = listener.local_addr();
-        for _ in 0..50 {
-            let dropped = future::or(async { Some(listener.accept().await) }, async {
-                future::yield_now().await;
-                None
-            });
-            assert!(dropped.await.is_none());
-            let _client = TcpStream::connect(addr).unwrap();
-            listener.accept().await.unwrap();
-        }
     });
 }
 

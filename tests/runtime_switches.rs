@@ -173,11 +173,13 @@ fn switches_and_wakes_of_a_request() {
 fn what_an_idle_process_takes() {
     let watchdog = Watchdog::start(WatchdogSettings::default()).unwrap();
     let stop = StopFlag::new();
+    let start = Instant::now();
     let cores: Vec<_> = (0..2)
         .map(|core| {
             let (watchdog, stop) = (watchdog.clone(), stop.clone());
             let main = move || async move {
                 warm_up().await;
+                println!("core {core} is warm after {:?}", start.elapsed());
                 let _tick = watchdog.register(core);
                 stop.stopped().await;
             };

@@ -14,7 +14,7 @@ use ringmesh::runtime::{
     Deadline, ExecutorSettings, Queue, Scope, ScopeClosed, ScopeOptions, StopFlag, Watchdog,
     WatchdogSettings, coarse_now, sleep, spawn_executor, yield_now,
 };
-use runtime_support::on_executor;
+use runtime_support::on_unwatched_executor;
 
 const MS: Duration = Duration::from_millis(1);
 
@@ -24,7 +24,7 @@ fn watchdog() -> Watchdog {
 
 #[test]
 fn the_tick_moves_the_coarse_clock_and_counts() {
-    on_executor(|| async {
+    on_unwatched_executor(|| async {
         let watchdog = watchdog();
         let tick = watchdog.register(3);
         sleep(300 * MS).await;
@@ -44,7 +44,7 @@ fn the_tick_moves_the_coarse_clock_and_counts() {
 
 #[test]
 fn deadlines_expire_by_the_tick_and_can_be_moved() {
-    on_executor(|| async {
+    on_unwatched_executor(|| async {
         let watchdog = watchdog();
         let _tick = watchdog.register(0);
         let start = Instant::now();
@@ -74,7 +74,7 @@ fn deadlines_expire_by_the_tick_and_can_be_moved() {
 
 #[test]
 fn an_idle_core_ticks_slowly_and_its_deadlines_are_still_in_time() {
-    on_executor(|| async {
+    on_unwatched_executor(|| async {
         let watchdog = watchdog();
         let _tick = watchdog.register(0);
         let before = watchdog.report()[0].ticks;
@@ -98,7 +98,7 @@ fn an_idle_core_ticks_slowly_and_its_deadlines_are_still_in_time() {
 
 #[test]
 fn a_deadline_set_in_the_past_is_expired_at_once() {
-    on_executor(|| async {
+    on_unwatched_executor(|| async {
         let deadline = Deadline::new();
         assert!(!deadline.is_expired());
         deadline.set(Instant::now());
@@ -122,7 +122,7 @@ fn a_blocked_core_is_reported_with_what_it_does_and_then_goes_on() {
         }
         None
     });
-    let after = on_executor(move || async move {
+    let after = on_unwatched_executor(move || async move {
         let tick = watchdog.register(1);
         sleep(50 * MS).await;
         let activity = tick.activity();
@@ -146,7 +146,7 @@ fn the_watchdog_outlives_its_cores_and_its_thread_ends_with_the_last_handle() {
     let watchdog = watchdog();
     for core in 0..3 {
         let handle = watchdog.clone();
-        on_executor(move || async move {
+        on_unwatched_executor(move || async move {
             let _tick = handle.register(core);
             sleep(60 * MS).await;
         });

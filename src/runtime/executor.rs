@@ -14,7 +14,7 @@ use super::error::RuntimeError;
 use super::panics::{self, panic_message};
 use super::queues::{self, Queue};
 use super::scope;
-use super::timer::sleep;
+use super::timer::{sleep, yield_now};
 
 /// The longest that an executor's end waits for tasks that are already cancelled.
 const ORPHAN_TIME: Duration = Duration::from_secs(1);
@@ -157,7 +157,8 @@ where
 {
     let future = panics::catch(main)?;
     let outcome = queues::spawn_into(Queue::Serve, panics::caught(future)).await;
-    // Tasks of scopes that were dropped half way are gone after the next turn. Nothing of theirs is leaked.
+    // Tasks that were cancelled on the way out are gone after the next turn. Nothing of theirs is leaked.
+    yield_now().await;
     futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;
     outcome
 }

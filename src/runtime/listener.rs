@@ -18,15 +18,15 @@ use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 
 use super::stream::Stream;
 
-/// Creates a socket and binds it, shared with the other cores' sockets of the same address (SO_REUSEPORT). An IPv6
+/// Creates a socket and binds it. `shared` lets the other cores' sockets have the same address (SO_REUSEPORT). An IPv6
 /// address takes IPv6 only.
-fn bound_socket(addr: SocketAddr) -> io::Result<Socket> {
+fn bound_socket(addr: SocketAddr, shared: bool) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     if addr.is_ipv6() {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
-    socket.set_reuse_port(true)?;
+    socket.set_reuse_port(shared)?;
     // Accepted streams inherit it, which saves a system call on each.
     socket.set_tcp_nodelay(true)?;
     socket.set_nonblocking(true)?;
@@ -42,26 +42,17 @@ fn local_addr(socket: &Socket) -> io::Result<SocketAddr> {
 /// until they all have; it receives no connections.
 ///
 /// # Errors
-/// What the kernel says: the address is taken, not this machine's, or not allowed.
+/// What the kernel says: the address is not this machine's, or not allowed; [`io::ErrorKind::AddrInUse`] also when the
+/// one who listens there already would share it, because two servers that share a port by accident look like one that
+/// fails half the time.
 pub fn bind_reserved(addr: SocketAddr) -> io::Result<(Socket, SocketAddr)> {
     if addr.port() != 0 {
-        refuse_taken(addr)?;
+        // A socket that does not share is refused next to any listener.
+        drop(bound_socket(addr, false)?);
     }
-    let socket = bound_socket(addr)?;
+    let socket = bound_socket(addr, true)?;
     let addr = local_addr(&socket)?;
     Ok((socket, addr))
-}
-
-/// Sharing a port is meant for the cores of one process; another server of the same user would silently get a part of the
-/// connections. So the port is tried once without sharing.
-fn refuse_taken(addr: SocketAddr) -> io::Result<()> {
-    let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
-    if addr.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    // Connections of an earlier server that are still closing are no reason to refuse.
-    socket.set_reuse_address(true)?;
-    socket.bind(&addr.into())
 }
 
 /// A listening socket of this core. One task accepts from it.
@@ -86,7 +77,7 @@ impl Listener {
     /// # Errors
     /// What the kernel says: the address is taken, not this machine's, or not allowed.
     pub fn bind(addr: SocketAddr, backlog: u32) -> io::Result<Listener> {
-        let socket = bound_socket(addr)?;
+        let socket = bound_socket(addr, true)?;
         socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
         let addr = local_addr(&socket)?;
         let (stopping, probe, waiter) = (Cell::new(false), RefCell::new(None), RefCell::new(None));

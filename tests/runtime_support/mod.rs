@@ -5,10 +5,24 @@ use std::thread;
 use std::time::Duration;
 
 use futures_lite::future;
-use ringmesh::runtime::{ExecutorSettings, sleep, spawn_executor, warm_up};
+use ringmesh::runtime::{ExecutorSettings, Watchdog, WatchdogSettings, sleep, spawn_executor, warm_up};
+
+/// Runs `test` on an executor of its own that is watched, as a server's are, for twenty seconds at most.
+#[allow(dead_code, reason = "the watchdog's own tests bring their own")]
+pub(crate) fn on_executor<T, Fut>(test: impl FnOnce() -> Fut + Send + 'static) -> T
+where
+    T: Send + 'static,
+    Fut: Future<Output = T> + 'static,
+{
+    let watchdog = Watchdog::start(WatchdogSettings::default()).unwrap();
+    on_unwatched_executor(move || async move {
+        let _tick = watchdog.register(0);
+        test().await
+    })
+}
 
 /// Runs `test` on an executor of its own, for twenty seconds at most.
-pub(crate) fn on_executor<T, Fut>(test: impl FnOnce() -> Fut + Send + 'static) -> T
+pub(crate) fn on_unwatched_executor<T, Fut>(test: impl FnOnce() -> Fut + Send + 'static) -> T
 where
     T: Send + 'static,
     Fut: Future<Output = T> + 'static,
