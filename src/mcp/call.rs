@@ -125,6 +125,11 @@ impl Call {
         self.state.tool_name()
     }
 
+    /// How often an event found `max_stream_queue_bytes` used up: it waited, or was dropped for being larger.
+    pub fn times_queue_full(&self) -> u32 {
+        self.state.signals.times_full()
+    }
+
     fn advance(&mut self, cx: &mut TaskContext<'_>) {
         let Some(future) = self.future.as_mut() else { return };
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {

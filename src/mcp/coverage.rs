@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 /// Members that describe and do not constrain.
-const NOTES: [&str; 9] = [
+const NOTES: [&str; 10] = [
     "$schema",
     "$comment",
     "title",
@@ -16,6 +16,7 @@ const NOTES: [&str; 9] = [
     "deprecated",
     "readOnly",
     "writeOnly",
+    "x-mcp-header",
 ];
 
 /// True when `accepts`, the typed read, refuses whatever `schema` refuses.

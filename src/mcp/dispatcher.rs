@@ -15,6 +15,7 @@ use super::method::MethodKind;
 use super::options::McpOptions;
 use super::registry::{Registry, RegistryError};
 use super::scan::{ScanError, text};
+use super::session_table::SessionTotals;
 use super::snapshot::{Shared, Snapshot};
 
 /// Answers MCP messages: bytes in, bytes out, on whatever transport and core.
@@ -82,6 +83,11 @@ impl Dispatcher {
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.snapshot.shared().sessions.len()
+    }
+
+    /// What became of the sessions so far.
+    pub fn session_totals(&self) -> SessionTotals {
+        self.snapshot.shared().sessions.totals()
     }
 
     /// The names of the tools on offer; a label's `tool` is an index into them.

@@ -11,6 +11,8 @@ pub(crate) enum Kind {
     /// The key is not there.
     #[default]
     Absent,
+    /// `null`.
+    Null,
     /// An object.
     Object,
     /// Any other JSON value.
@@ -27,8 +29,8 @@ trait Members<'a>: Sized {
     /// Reads any value, and its members if it is an object.
     fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanError> {
         if scanner.peek() != Some(b'{') {
-            self.set_kind(Kind::Other);
-            scanner.value()?;
+            let other = scanner.value()?;
+            self.set_kind(if other == "null" { Kind::Null } else { Kind::Other });
             return Ok(());
         }
         self.set_kind(Kind::Object);
@@ -177,7 +179,8 @@ mod tests {
 
     #[test]
     fn what_is_no_object_is_noted_and_not_refused() {
-        for body in ["1", "null", "true", "\"x\"", "[1,{}]", "-1", "1.5"] {
+        assert_eq!(parse(r#"{"params":null}"#).unwrap().params.kind, Kind::Null);
+        for body in ["1", "true", "\"x\"", "[1,{}]", "-1", "1.5"] {
             assert_eq!(parse(body).unwrap().kind, Kind::Other, "{body}");
             let wrapped = format!(r#"{{"params":{body}}}"#);
             assert_eq!(parse(&wrapped).unwrap().params.kind, Kind::Other, "{body}");

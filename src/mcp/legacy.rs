@@ -152,7 +152,7 @@ impl Dispatcher {
         match self.session(head, at) {
             Ok(session) => {
                 let session = InUse(session);
-                self.snapshot.shared().sessions.end(session.0.id);
+                self.snapshot.shared().sessions.delete(session.0.id);
                 Answer::empty(204, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),
@@ -206,6 +206,7 @@ fn check_params(request: &Request<'_>) -> Result<(), Refusal> {
     let params = &request.message.params;
     let invalid =
         |sentence: String| Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}")));
+    // Some clients write null for what they leave out.
     if params.kind == Kind::Other {
         return invalid("params must be an object".into());
     }

@@ -26,6 +26,8 @@ mod envelope;
 mod era;
 mod errors;
 mod explain;
+#[doc(hidden)]
+pub mod fuzz;
 mod handler;
 mod head;
 mod headers;
@@ -70,6 +72,7 @@ pub use registry::{Registry, RegistryError};
 pub use reply::{IntoReply, Json, Reply};
 pub use schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
 pub use session::SessionId;
+pub use session_table::SessionTotals;
 pub use tool::{Tool, ToolAnnotations, ToolGroup};
 pub use tool_error::ToolError;
 

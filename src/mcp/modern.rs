@@ -11,7 +11,7 @@ use super::headers;
 use super::level::{BAD_LEVEL, LogLevel};
 use super::method::MethodKind;
 use super::scan::text;
-use super::tools_call::{CallMeta, check_progress_token, page};
+use super::tools_call::{CallMeta, check_progress_token, meta_value, page};
 
 const REVISION: Revision = Revision::V2026_07_28;
 
@@ -109,7 +109,7 @@ fn unsupported_version(version: &str) -> Refusal {
 }
 
 fn log_level(request: &Request<'_>) -> Result<Option<LogLevel>, Refusal> {
-    let Some(raw) = request.message.params.meta.log_level else { return Ok(None) };
+    let Some(raw) = meta_value(request.message.params.meta.log_level) else { return Ok(None) };
     match text(raw).as_deref().and_then(LogLevel::parse) {
         Some(level) => Ok(Some(level)),
         None => Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}"))),

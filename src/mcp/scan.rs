@@ -44,7 +44,7 @@ impl<'a> Scanner<'a> {
         let first = self.peek();
         let start = self.at;
         match first {
-            Some(b'"') => self.string()?,
+            Some(b'"') => drop(self.string()?),
             Some(b'{') => self.object()?,
             Some(b'[') => self.array()?,
             Some(b't') => self.literal("true")?,
@@ -72,13 +72,13 @@ impl<'a> Scanner<'a> {
             return self.syntax();
         }
         let start = self.at;
-        self.string()?;
+        let escaped = self.string()?;
         let raw = &self.text[start..self.at];
-        if self.peek() != Some(b':') {
-            return self.syntax();
+        self.colon()?;
+        match escaped {
+            false => Ok(Cow::Borrowed(&raw[1..raw.len() - 1])),
+            true => text(raw).ok_or(ScanError::Syntax(start)),
         }
-        self.at += 1;
-        text(raw).ok_or(ScanError::Syntax(start))
     }
 
     /// What follows a member: true for another one, false for the end of the object.
@@ -125,13 +125,18 @@ impl<'a> Scanner<'a> {
                 return self.syntax();
             }
             self.string()?;
-            if self.peek() != Some(b':') {
-                return self.syntax();
-            }
-            self.at += 1;
+            self.colon()?;
             self.value()?;
             more = self.more()?;
         }
+        Ok(())
+    }
+
+    fn colon(&mut self) -> Scan<()> {
+        if self.peek() != Some(b':') {
+            return self.syntax();
+        }
+        self.at += 1;
         Ok(())
     }
 
@@ -162,18 +167,22 @@ impl<'a> Scanner<'a> {
         self.syntax()
     }
 
-    /// A string; the next byte is its opening quote.
-    fn string(&mut self) -> Scan<()> {
+    /// A string; the next byte is its opening quote. True when something in it is escaped.
+    fn string(&mut self) -> Scan<bool> {
         let bytes = self.text.as_bytes();
+        let mut escaped = false;
         self.at += 1;
         loop {
             self.at += plain_bytes(&bytes[self.at..]);
             match bytes.get(self.at) {
                 Some(b'"') => {
                     self.at += 1;
-                    return Ok(());
+                    return Ok(escaped);
                 }
-                Some(b'\\') => self.escape()?,
+                Some(b'\\') => {
+                    escaped = true;
+                    self.escape()?;
+                }
                 // The end of the text, or a control character.
                 _ => return self.syntax(),
             }
@@ -250,7 +259,7 @@ fn plain_bytes(bytes: &[u8]) -> usize {
 /// The string that a raw JSON value holds; `None` for any other value, and for half a surrogate pair.
 pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.strip_prefix('"')?.strip_suffix('"')?;
-    if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
+    if !inner.as_bytes().contains(&b'\\') {
         return Some(Cow::Borrowed(inner));
     }
     serde_json::from_str(raw).ok().map(Cow::Owned)

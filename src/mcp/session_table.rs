@@ -4,7 +4,7 @@
 //! and the rest. Both ends of its life are then one step: the sweeper and the evictor look at the fronts.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
@@ -23,11 +23,45 @@ const MOST_PASSED_OVER: usize = 64;
 /// How many sessions the sweeper ends in one shard before it lets others have the lock.
 const SWEEP_STEP: usize = 64;
 
+/// What became of the sessions so far, for metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionTotals {
+    /// Opened by `initialize`.
+    pub opened: u64,
+    /// Ended by the client.
+    pub deleted: u64,
+    /// Ended because they were not initialized in `session_init_timeout_ms`.
+    pub never_initialized: u64,
+    /// Ended because they were unused for `session_idle_timeout_ms`.
+    pub idle: u64,
+    /// Ended to make room under `max_sessions`.
+    pub evicted: u64,
+}
+
+#[derive(Default)]
+struct Totals {
+    opened: AtomicU64,
+    deleted: AtomicU64,
+    never_initialized: AtomicU64,
+    idle: AtomicU64,
+    evicted: AtomicU64,
+}
+
+impl Totals {
+    fn expired(&self, list: List) -> &AtomicU64 {
+        match list {
+            List::Fresh => &self.never_initialized,
+            List::Used => &self.idle,
+        }
+    }
+}
+
 pub(crate) struct SessionTable {
     shards: [Mutex<Shard>; SHARDS],
     /// Sessions in the table and about to enter it.
     count: AtomicUsize,
     principals: Mutex<HashMap<Arc<str>, usize>>,
+    totals: Totals,
     max_sessions: usize,
     max_per_principal: usize,
     idle_time: Duration,
@@ -41,6 +75,7 @@ impl SessionTable {
             shards: Default::default(),
             count: AtomicUsize::new(0),
             principals: Mutex::default(),
+            totals: Totals::default(),
             max_sessions: count(Limit::Sessions),
             max_per_principal: count(Limit::SessionsPerPrincipal),
             idle_time: limits.duration(Limit::SessionIdleTime),
@@ -51,6 +86,17 @@ impl SessionTable {
     /// How many sessions there are.
     pub(crate) fn len(&self) -> usize {
         self.count.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn totals(&self) -> SessionTotals {
+        let read = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        SessionTotals {
+            opened: read(&self.totals.opened),
+            deleted: read(&self.totals.deleted),
+            never_initialized: read(&self.totals.never_initialized),
+            idle: read(&self.totals.idle),
+            evicted: read(&self.totals.evicted),
+        }
     }
 
     fn shard(&self, bits: u128) -> MutexGuard<'_, Shard> {
@@ -75,30 +121,28 @@ impl SessionTable {
         };
         let session = Arc::new(Session::new(id, principal, revision, capabilities));
         self.shard(id.bits()).insert(session.clone(), now);
+        self.totals.opened.fetch_add(1, Ordering::Relaxed);
         Ok(session)
     }
 
     /// The session of that id, if it lives and belongs to the principal; a use of it. The caller enters it before
     /// anything can evict it, and leaves it at the end of the request.
     pub(crate) fn enter(&self, id: SessionId, principal: &str, now: Instant) -> Option<Arc<Session>> {
-        let session = {
-            let mut shard = self.shard(id.bits());
-            let seen = shard.peek(id)?;
-            if seen.principal != principal {
-                return None;
-            }
-            if self.is_over(&seen, now) {
-                None
-            } else {
-                let session = shard.touch(id, now)?;
-                session.enter();
-                Some(session)
-            }
-        };
-        if session.is_none() {
-            self.end(id);
+        let mut shard = self.shard(id.bits());
+        let seen = shard.peek(id)?;
+        if seen.principal != principal {
+            return None;
         }
-        session
+        if self.is_over(&seen, now) {
+            let list = seen.list;
+            let over = shard.remove(id);
+            drop(shard);
+            over.iter().for_each(|session| self.forget(session, self.totals.expired(list)));
+            return None;
+        }
+        let session = shard.touch(id, now)?;
+        session.enter();
+        Some(session)
     }
 
     /// Moves a session from those that wait to be initialized to the rest.
@@ -108,13 +152,10 @@ impl SessionTable {
         }
     }
 
-    /// Ends the session; its waiting calls are cancelled. False when there was none.
-    pub(crate) fn end(&self, id: SessionId) -> bool {
+    /// Ends the session because its client said so; its waiting calls are cancelled.
+    pub(crate) fn delete(&self, id: SessionId) {
         let removed = self.shard(id.bits()).remove(id);
-        removed.is_some_and(|session| {
-            self.forget(&session);
-            true
-        })
+        removed.iter().for_each(|session| self.forget(session, &self.totals.deleted));
     }
 
     /// Ends the sessions whose time is over, those in use excepted; returns how many.
@@ -124,7 +165,7 @@ impl SessionTable {
         for (index, (list, time)) in (0..SHARDS).flat_map(|index| lists.map(|list| (index, list))) {
             loop {
                 let step = crate::mcp::lock(&self.shards[index]).expire(list, time, now, SWEEP_STEP);
-                step.removed.iter().for_each(|session| self.forget(session));
+                step.removed.iter().for_each(|session| self.forget(session, self.totals.expired(list)));
                 ended += step.removed.len();
                 if step.done {
                     break;
@@ -163,11 +204,9 @@ impl SessionTable {
             .min_by_key(|(_, last_used)| *last_used);
         let Some((id, _)) = oldest else { return false };
         let removed = self.shard(id.bits()).remove_idle(id);
-        // Used meanwhile: the next round finds another.
-        removed.is_none_or(|session| {
-            self.forget(&session);
-            true
-        })
+        // One that was used meanwhile stays, and the next round finds another.
+        removed.iter().for_each(|session| self.forget(session, &self.totals.evicted));
+        true
     }
 
     fn admit(&self, principal: &str) -> Result<Arc<str>, ErrorKind> {
@@ -200,7 +239,8 @@ impl SessionTable {
     }
 
     /// Undoes what opening did, after the session left its shard.
-    fn forget(&self, session: &Session) {
+    fn forget(&self, session: &Session, total: &AtomicU64) {
+        total.fetch_add(1, Ordering::Relaxed);
         session.end();
         self.dismiss(&session.principal);
         self.release();

@@ -4,7 +4,7 @@
 //! tool runs on a thread of its own.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Mutex, MutexGuard};
 use std::task::Waker;
 
@@ -30,6 +30,8 @@ pub(crate) struct Signals {
     cancelled: AtomicU8,
     /// True while an event is queued, so that a look costs no lock.
     queued: AtomicBool,
+    /// How often an event found the queue full.
+    full: AtomicU32,
     inner: Mutex<Inner>,
     /// Notified once, at cancellation.
     cancel: Event,
@@ -104,11 +106,12 @@ impl Signals {
     /// Queues an event, waiting until `limit` bytes leave room for it. A `progress` that is not above the last one
     /// is dropped, as is whatever comes after cancellation or the end of the call.
     pub(crate) async fn send(&self, mut event: Vec<u8>, progress: Option<f64>, limit: usize) {
+        match self.offer(event, progress, limit) {
+            Offer::Done => return,
+            Offer::Full(back) => event = back,
+        }
+        self.full.fetch_add(1, Ordering::Relaxed);
         loop {
-            match self.offer(event, progress, limit) {
-                Offer::Done => return,
-                Offer::Full(back) => event = back,
-            }
             let listener = self.room.listen();
             match self.offer(event, progress, limit) {
                 Offer::Done => return,
@@ -121,6 +124,7 @@ impl Signals {
     fn offer(&self, event: Vec<u8>, progress: Option<f64>, limit: usize) -> Offer {
         if event.len() > limit {
             tracing::warn!(bytes = event.len(), limit, "an event larger than the stream's queue was dropped");
+            self.full.fetch_add(1, Ordering::Relaxed);
             return Offer::Done;
         }
         let mut inner = self.lock();
@@ -144,6 +148,11 @@ impl Signals {
             waker.wake();
         }
         Offer::Done
+    }
+
+    /// How often an event found the queue full.
+    pub(crate) fn times_full(&self) -> u32 {
+        self.full.load(Ordering::Relaxed)
     }
 
     /// True while an event waits to be taken.

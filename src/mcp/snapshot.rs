@@ -1,6 +1,5 @@
 //! What every core reads to serve requests, and the one handle to it that a core keeps.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::blocking::Offload;
@@ -35,7 +34,8 @@ impl Snapshot {
 /// Built once from the registry and the options; sessions are all that changes in it.
 pub(crate) struct Shared {
     tools: Vec<Registered>,
-    index: HashMap<Box<str>, u32>,
+    /// Indexes of the tools in the order of their names.
+    by_name: Vec<u32>,
     /// `"io.modelcontextprotocol/serverInfo":{…}`
     pub(crate) server_meta: Box<[u8]>,
     /// The result of `server/discover`.
@@ -53,7 +53,8 @@ pub(crate) struct Shared {
 impl Shared {
     pub(crate) fn build(registry: Registry, options: McpOptions) -> Result<Shared, RegistryError> {
         let tools = registry.build(&options)?;
-        let index = (0u32..).zip(&tools).map(|(index, tool)| (tool.name.as_str().into(), index)).collect();
+        let mut by_name: Vec<u32> = (0u32..).zip(&tools).map(|(index, _)| index).collect();
+        by_name.sort_by_key(|index| &tools[*index as usize].name);
         let server_info = options.server.to_json();
         let server_meta = format!(r#""{SERVER_INFO_KEY}":{server_info}"#).into_bytes().into_boxed_slice();
         let limits = options.limits;
@@ -66,7 +67,7 @@ impl Shared {
         let modern_tools: Vec<&str> = tools.iter().map(|tool| &*tool.modern_entry).collect();
         let legacy_tools: Vec<&str> = tools.iter().map(|tool| &*tool.legacy_entry).collect();
         Ok(Shared {
-            index,
+            by_name,
             discover: discover(&instructions, &modern_end),
             initialize_tail: format!(
                 r#"","capabilities":{CAPABILITIES},"serverInfo":{server_info}{instructions}}}"#
@@ -95,7 +96,8 @@ impl Shared {
     }
 
     pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        self.index.get(name).copied()
+        let place = self.by_name.binary_search_by_key(&name, |index| &self.tool(*index).name).ok()?;
+        Some(self.by_name[place])
     }
 
     pub(crate) fn tools(&self) -> &[Registered] {

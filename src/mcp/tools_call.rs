@@ -107,7 +107,7 @@ impl Dispatcher {
             revision: meta.revision,
             id: SmallText::from(id),
             principal: SmallText::from(at.principal),
-            progress_token: request.message.params.meta.progress_token.map(SmallText::from),
+            progress_token: meta_value(request.message.params.meta.progress_token).map(SmallText::from),
             log_level: meta.log_level,
             capabilities: meta.capabilities,
             traceparent: traceparent.map(Box::from),
@@ -161,13 +161,18 @@ fn arguments<'a>(request: &Request<'a>) -> Result<&'a str, Refusal> {
 }
 
 pub(crate) fn check_progress_token(request: &Request<'_>) -> Result<(), Refusal> {
-    match request.message.params.meta.progress_token {
+    match meta_value(request.message.params.meta.progress_token) {
         Some(token) if !is_string_or_integer(token) => {
             let message = "Invalid params: params._meta.progressToken must be a string or an integer";
             Err(Refusal::new(ErrorKind::InvalidParams, message))
         }
         _ => Ok(()),
     }
+}
+
+/// A member of `_meta`; null means that it is left out.
+pub(crate) fn meta_value(raw: Option<&str>) -> Option<&str> {
+    raw.filter(|raw| *raw != "null")
 }
 
 /// The page that the request's cursor leads to.

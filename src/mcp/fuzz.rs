@@ -1,0 +1,150 @@
+//! Any bytes as a message, for the fuzzer: whatever comes, the answer is sound.
+
+use std::sync::OnceLock;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Instant;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Answer, At, Context, Dispatcher, LogLevel, McpOptions, NoHeaders, Outcome, Registry, RequestHead,
+};
+use super::{Tool, Transport};
+
+#[derive(Deserialize, JsonSchema)]
+struct Words {
+    words: Vec<String>,
+    times: Option<u8>,
+}
+
+struct Target {
+    dispatcher: Dispatcher,
+    session: String,
+    now: Instant,
+}
+
+fn target() -> &'static Target {
+    static TARGET: OnceLock<Target> = OnceLock::new();
+    TARGET.get_or_init(|| {
+        let say = |args: Words, context: Context| async move {
+            context.progress(1.0, None, Some("said")).await;
+            context.log(LogLevel::Info, None, &args.words).await;
+            Ok(args.words.join(" ").repeat(args.times.unwrap_or(1).into()))
+        };
+        let schema = json!({"type": "object", "properties": {"a": {"enum": [1, "x"], "minimum": 0}}});
+        let registry = Registry::new().tool("say", "", say).with(Tool::raw(
+            "raw",
+            "",
+            schema,
+            |value: Value, _| async move { Ok(value) },
+        ));
+        let dispatcher =
+            Dispatcher::new(registry, McpOptions::default()).expect("invariant: sound by construction");
+        let now = Instant::now();
+        let session = open(&dispatcher, now);
+        Target { dispatcher, session, now }
+    })
+}
+
+fn open(dispatcher: &Dispatcher, now: Instant) -> String {
+    let at = At { now, core: 0, principal: "fuzz", traceparent: None };
+    let initialize =
+        br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+    let Outcome::Answer(answer) = dispatcher.post(&http(), initialize, &at, &mut Vec::new()) else {
+        unreachable!("invariant: initialize is answered at once");
+    };
+    let session = answer.session_id.expect("invariant: the table is empty").as_str().to_owned();
+    let head = RequestHead { session_id: Some(session.as_bytes()), ..http() };
+    let initialized = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let _ = dispatcher.post(&head, initialized, &at, &mut Vec::new());
+    session
+}
+
+fn http<'a>() -> RequestHead<'a> {
+    RequestHead { content_type: Some(b"application/json"), accept: Some(b"*/*"), ..RequestHead::default() }
+}
+
+/// Posts the bytes as each era would, and without headers.
+///
+/// # Panics
+/// An answer that no client could read, which is what the fuzzer looks for.
+pub fn fuzz_envelope(body: &[u8]) {
+    let target = target();
+    let modern = RequestHead {
+        protocol_version: Some(b"2026-07-28"),
+        method: Some(b"tools/call"),
+        name: Some(b"say"),
+        ..http()
+    };
+    let legacy = RequestHead { session_id: Some(target.session.as_bytes()), ..http() };
+    let stream = RequestHead { transport: Transport::Stream, params: &NoHeaders, ..RequestHead::default() };
+    for head in [modern, legacy, stream] {
+        let at = At { now: target.now, core: 0, principal: "fuzz", traceparent: Some(body) };
+        let mut out = Vec::new();
+        let answer = match target.dispatcher.post(&head, body, &at, &mut out) {
+            Outcome::Answer(answer) => answer,
+            Outcome::Call(mut call) => {
+                let cx = &mut TaskContext::from_waker(Waker::noop());
+                let mut rounds = 0;
+                loop {
+                    if let Poll::Ready(answer) = call.poll(cx, &mut out) {
+                        break answer;
+                    }
+                    let mut event = Vec::new();
+                    while call.poll_event(cx, &mut event).is_ready() {
+                        sound_message(&event);
+                        event.clear();
+                    }
+                    rounds += 1;
+                    assert!(rounds < 100, "the call does not end");
+                }
+            }
+        };
+        sound_answer(&answer, &out);
+    }
+}
+
+fn sound_answer(answer: &Answer, out: &[u8]) {
+    assert_eq!(answer.has_body, !out.is_empty());
+    assert!([200, 202, 400, 404, 503].contains(&answer.status), "{}", answer.status);
+    if answer.has_body {
+        let message = sound_message(out);
+        assert!(message.get("result").is_some() != message.get("error").is_some());
+        assert_eq!(
+            answer.label.error.is_none(),
+            message.get("error").is_none() && message["result"]["isError"] != true
+        );
+    }
+}
+
+fn sound_message(out: &[u8]) -> Value {
+    assert!(!out.contains(&b'\n') && !out.contains(&b'\r'), "one line");
+    let message: Value = serde_json::from_slice(out).expect("answers are JSON");
+    assert_eq!(message["jsonrpc"], "2.0");
+    assert!(message.get("id").is_none_or(|id| id.is_string() || id.is_number()));
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sound_and_broken_messages_are_answered() {
+        let call = r#"{"jsonrpc":"2.0","id":"\u00e9","method":"tools/call","params":{"name":"say","arguments":
+            {"words":["a","b"],"times":2},"_meta":{"progressToken":7,"io.modelcontextprotocol/logLevel":"debug",
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        for end in 0..=call.len() {
+            fuzz_envelope(&call.as_bytes()[..end]);
+        }
+        for index in 0..call.len() {
+            for byte in [b'"', b'{', b'}', b'[', b',', b'0', b'\\', 0, 0xff] {
+                let mut bytes = call.as_bytes().to_vec();
+                bytes[index] = byte;
+                fuzz_envelope(&bytes);
+            }
+        }
+    }
+}
