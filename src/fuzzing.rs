@@ -2,13 +2,7 @@
 //!
 //! Not part of the public interface.
 
-use std::sync::{Arc, LazyLock};
-use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant};
-
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
-use crate::mcp::{At, Dispatcher, McpOptions, Outcome, Registry, RequestHead};
-use crate::tools;
 
 /// Small limits, so that short inputs go over them.
 const LIMITS: HttpLimits = HttpLimits { head_bytes: 1024, headers: 16, body_bytes: 2048 };
@@ -166,52 +160,7 @@ fn decode_chunks(data: &[u8]) -> Option<(Vec<u8>, usize)> {
     }
 }
 
-/// Any bytes as the body of a POST, from a client of each era: no panic, and every answer is one line of JSON that says it
-/// is JSON-RPC.
+/// Any bytes as the body of a POST, from a client of each era: no panic, and every answer is sound.
 pub fn json_rpc_envelope(data: &[u8]) {
-    static DISPATCHER: LazyLock<Dispatcher> = LazyLock::new(|| {
-        let registry = tools::register(Registry::new(), Arc::new(Nothing));
-        Dispatcher::new(registry, McpOptions::default()).expect("invariant: the built-in tools are right")
-    });
-    for (version, method, name) in [
-        (None, None, None),
-        (Some(&b"2025-11-25"[..]), None, None),
-        (Some(b"2026-07-28"), Some(&b"tools/call"[..]), Some(&b"echo"[..])),
-    ] {
-        let head = RequestHead {
-            content_type: Some(b"application/json"),
-            accept: Some(b"application/json, text/event-stream"),
-            protocol_version: version,
-            method,
-            name,
-            ..RequestHead::default()
-        };
-        let at = At { now: Instant::now(), core: 0, principal: "fuzz", traceparent: None };
-        let mut out = Vec::new();
-        let answer = match DISPATCHER.post(&head, data, &at, &mut out) {
-            Outcome::Answer(answer) => answer,
-            Outcome::Call(mut call) => match call.poll(&mut Context::from_waker(Waker::noop()), &mut out) {
-                Poll::Ready(answer) => answer,
-                Poll::Pending => panic!("the built-in tools finish at once"),
-            },
-        };
-        assert!((200..600).contains(&answer.status), "{answer:?}");
-        if answer.has_body {
-            assert!(!out.contains(&b'\n'), "one line");
-            let message: serde_json::Value = serde_json::from_slice(&out).expect("an answer is JSON");
-            assert_eq!(message["jsonrpc"], "2.0");
-        }
-    }
-}
-
-struct Nothing;
-
-impl tools::StatusProvider for Nothing {
-    fn uptime(&self) -> Duration {
-        Duration::ZERO
-    }
-
-    fn sessions(&self) -> usize {
-        0
-    }
+    crate::mcp::fuzz::fuzz_envelope(data);
 }

@@ -67,9 +67,12 @@ fn state(shared: &Shared) -> ServerState {
 }
 
 fn snapshot(shared: &Shared) -> Snapshot {
+    let ended = shared.dispatcher.session_totals();
     Snapshot {
         ready: shared.life.phase() == observe::Phase::Ready,
         sessions_open: shared.dispatcher.sessions() as u64,
+        sessions_evicted: ended.evicted,
+        sessions_expired: ended.never_initialized + ended.idle,
         buffered_bytes: shared.budget.held(),
         blocking_running: shared.threads.running(),
         blocking_waiting: shared.threads.waiting(),

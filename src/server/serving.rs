@@ -121,8 +121,7 @@ async fn serve_in(
 /// Ends the sessions whose time is over; one core does it for all.
 async fn sweep(core: Rc<CoreState>, scope: Scope) {
     while !scope.is_cancelled() {
-        let expired = core.shared.dispatcher.sweep(Instant::now());
-        core.metrics().sessions_expired(expired);
+        core.shared.dispatcher.sweep(Instant::now());
         runtime::sleep(SWEEP_INTERVAL).or(scope.cancelled()).await;
     }
 }

@@ -16,8 +16,6 @@ pub(super) enum Counter {
     RequestsInFlight,
     BytesReceived,
     BytesSent,
-    SessionsEvicted,
-    SessionsExpired,
     Panics,
 }
 
@@ -107,16 +105,6 @@ impl CoreMetrics {
     /// A limit was hit and something was refused, cut or closed for it.
     pub fn hit(&self, limit: Limit) {
         bump(&self.hits[limit as usize], 1);
-    }
-
-    /// Sessions were ended to make room for others.
-    pub fn sessions_evicted(&self, count: usize) {
-        self.count(Counter::SessionsEvicted, count as u64);
-    }
-
-    /// Sessions ended because their time was over.
-    pub fn sessions_expired(&self, count: usize) {
-        self.count(Counter::SessionsExpired, count as u64);
     }
 
     /// A panic was caught.

@@ -15,6 +15,10 @@ pub struct Snapshot {
     pub ready: bool,
     /// Sessions of clients of the older revisions.
     pub sessions_open: u64,
+    /// Sessions ended so far to make room for others.
+    pub sessions_evicted: u64,
+    /// Sessions ended so far because their time was over.
+    pub sessions_expired: u64,
     /// Bytes of bodies and write buffers that the process holds.
     pub buffered_bytes: u64,
     /// Calls of blocking tools that have a thread.
@@ -33,7 +37,7 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
     connections(&mut out, metrics);
     limits(&mut out, metrics);
     operations(&mut out, metrics);
-    sessions(&mut out, metrics, snapshot);
+    sessions(&mut out, snapshot);
     cores(&mut out, metrics, snapshot);
     process(&mut out, &snapshot.process);
     out.finish()
@@ -143,15 +147,13 @@ fn errors(
     }
 }
 
-fn sessions(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
+fn sessions(out: &mut Exposition, snapshot: &Snapshot) {
     let help = "Sessions of clients of the older revisions, now.";
     out.single("ringmesh_sessions_open", Type::Gauge, help, snapshot.sessions_open);
-    let evicted = sum(metrics, |core| core.counter(Counter::SessionsEvicted));
     let help = "Sessions ended to make room for others.";
-    out.single("ringmesh_sessions_evicted_total", Type::Counter, help, evicted);
-    let expired = sum(metrics, |core| core.counter(Counter::SessionsExpired));
+    out.single("ringmesh_sessions_evicted_total", Type::Counter, help, snapshot.sessions_evicted);
     let help = "Sessions ended because their time was over.";
-    out.single("ringmesh_sessions_expired_total", Type::Counter, help, expired);
+    out.single("ringmesh_sessions_expired_total", Type::Counter, help, snapshot.sessions_expired);
 }
 
 fn cores(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {
