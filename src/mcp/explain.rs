@@ -112,7 +112,7 @@ fn quoted(path: &str) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > MOST_BYTES {
-        let end = text.floor_char_boundary(MOST_BYTES);
+        let end = (0..=MOST_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

@@ -85,7 +85,7 @@ fn a_session_in_use_is_not_swept() {
 #[test]
 fn a_full_table_evicts_the_oldest_that_waits_then_the_oldest_idle() {
     let mut server = server(|limits| limits.max_sessions = 4);
-    let mut open = |server: &mut Server, initialized: bool| {
+    let open = |server: &mut Server, initialized: bool| {
         server.advance(Duration::from_millis(10));
         if initialized { server.open(LEGACY) } else { server.initialize(&Headers::json(), LEGACY) }
     };
@@ -162,6 +162,9 @@ fn sessions_opened_and_abandoned_three_times_leave_nothing() {
     }
     assert_eq!(server.dispatcher.sweep(server.now), 10_000);
     assert_eq!(server.dispatcher.sessions(), 0);
+    let totals = server.dispatcher.session_totals();
+    assert_eq!((totals.opened, totals.evicted, totals.never_initialized), (30_000, 20_000, 10_000));
+    assert_eq!((totals.deleted, totals.idle), (0, 0));
 }
 
 #[test]
