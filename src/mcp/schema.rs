@@ -162,4 +162,20 @@ mod tests {
         assert!(!validator.is_valid(&json!("a".repeat(40))));
         assert!(begin.elapsed() < std::time::Duration::from_secs(5));
     }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        for schema in [
+            json!({"type": "object", "$ref": "#"}),
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#"}}}),
+        ] {
+            if let Ok(validator) = read(schema).unwrap().compile() {
+                let _ = validator.is_valid(&json!({}));
+            }
+        }
+        let tree = json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["v"]});
+        let validator = read(tree).unwrap().compile().unwrap();
+        assert!(validator.is_valid(&json!({"v": 1, "next": {"v": 2}})));
+        assert!(!validator.is_valid(&json!({"v": 1, "next": {}})));
+    }
 }
