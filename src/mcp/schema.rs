@@ -57,7 +57,8 @@ impl Schema {
         if source.len() > MAX_SCHEMA_BYTES {
             return Err(format!("has {} bytes; at most {MAX_SCHEMA_BYTES} are allowed", source.len()));
         }
-        if Scanner::new(source, MAX_SCHEMA_DEPTH).value() == Err(ScanError::Depth) {
+        let mut scanner = Scanner::new(source, MAX_SCHEMA_DEPTH);
+        if scanner.value().is_none() && scanner.error() == ScanError::Depth {
             return Err(format!("nests deeper than {MAX_SCHEMA_DEPTH}"));
         }
         let value: Value = serde_json::from_str(source).map_err(|error| format!("is not JSON: {error}"))?;
