@@ -24,23 +24,25 @@ trait Members<'a>: Sized {
     fn set_kind(&mut self, kind: Kind);
 
     /// Reads the value of one member.
-    fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<(), ScanError>;
+    fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Option<()>;
 
     /// Reads any value, and its members if it is an object.
-    fn read(&mut self, scanner: &mut Scanner<'a>) -> Result<(), ScanError> {
+    fn read(&mut self, scanner: &mut Scanner<'a>) -> Option<()> {
         if scanner.peek() != Some(b'{') {
             let other = scanner.value()?;
             self.set_kind(if other == "null" { Kind::Null } else { Kind::Other });
-            return Ok(());
+            return Some(());
         }
         self.set_kind(Kind::Object);
         let mut more = scanner.open()?;
         while more {
-            let key = scanner.key()?;
-            self.member(&key, scanner)?;
+            match scanner.key()? {
+                (key, false) => self.member(key, scanner)?,
+                (key, true) => self.member(&text(&format!("\"{key}\""))?, scanner)?,
+            }
             more = scanner.more()?;
         }
-        Ok(())
+        Some(())
     }
 }
 
@@ -62,7 +64,7 @@ macro_rules! members {
                 self.kind = kind;
             }
 
-            fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Result<(), ScanError> {
+            fn member(&mut self, key: &str, scanner: &mut Scanner<'a>) -> Option<()> {
                 match key {
                     $($key => {
                         if self.$member.replace(scanner.value()?).is_some() {
@@ -77,7 +79,7 @@ macro_rules! members {
                     })?
                     _ => drop(scanner.value()?),
                 }
-                Ok(())
+                Some(())
             }
         }
     };
@@ -124,8 +126,8 @@ impl<'a> Message<'a> {
     /// Reads one message into an empty `self`; the text must be all of the body.
     pub(crate) fn parse(&mut self, text: &'a str, max_depth: usize) -> Result<(), ScanError> {
         let mut scanner = Scanner::new(text, max_depth);
-        self.read(&mut scanner)?;
-        scanner.end()
+        let whole = self.read(&mut scanner).and_then(|()| scanner.end());
+        whole.ok_or_else(|| scanner.error())
     }
 }
 

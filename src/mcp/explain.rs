@@ -13,6 +13,9 @@ const MOST_BYTES: usize = 400;
 
 /// The violations of `instance`, joined; `None` when it is valid.
 pub(crate) fn violations(validator: &Validator, instance: &Value) -> Option<String> {
+    if validator.is_valid(instance) {
+        return None;
+    }
     let mut text = String::new();
     for (index, error) in validator.iter_errors(instance).enumerate() {
         if index == MOST_ERRORS {
@@ -24,7 +27,7 @@ pub(crate) fn violations(validator: &Validator, instance: &Value) -> Option<Stri
         }
         text.push_str(&cut(sentence(&error)));
     }
-    (!text.is_empty()).then_some(text)
+    Some(text)
 }
 
 fn sentence(error: &ValidationError<'_>) -> String {
@@ -112,7 +115,7 @@ fn quoted(path: &str) -> String {
 
 fn cut(mut text: String) -> String {
     if text.len() > MOST_BYTES {
-        let end = text.floor_char_boundary(MOST_BYTES);
+        let end = (0..=MOST_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
         text.truncate(end);
         text.push('…');
     }

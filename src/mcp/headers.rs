@@ -12,6 +12,9 @@ use super::scan::text;
 
 /// True for `application/json`, with parameters or without; a charset must be UTF-8.
 pub(crate) fn is_json(content_type: &[u8]) -> bool {
+    if content_type == b"application/json" {
+        return true;
+    }
     let mut parts = content_type.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     parts.next().is_some_and(|media| media.eq_ignore_ascii_case(b"application/json"))
         && parts.all(|parameter| match split_once(parameter, b'=') {

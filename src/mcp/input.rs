@@ -26,10 +26,10 @@ impl InputCheck {
 
     /// Reads arguments into the tool's type, or says what is wrong with them.
     pub(crate) fn read<A: DeserializeOwned>(&self, arguments: &str) -> Result<A, String> {
-        if !self.always {
-            if let Ok(read) = serde_json::from_str(arguments) {
-                return Ok(read);
-            }
+        if !self.always
+            && let Ok(read) = serde_json::from_str(arguments)
+        {
+            return Ok(read);
         }
         let value = self.validated(arguments)?;
         if let Ok(read) = serde_json::from_str(arguments) {
@@ -42,10 +42,10 @@ impl InputCheck {
     /// Reads arguments as they are, or says what is wrong with them.
     pub(crate) fn validated(&self, arguments: &str) -> Result<Value, String> {
         let value = serde_json::from_str(arguments).map_err(|error| error.to_string())?;
-        if let Some(validator) = self.validator() {
-            if let Some(problem) = explain::violations(validator, &value) {
-                return Err(problem);
-            }
+        if let Some(validator) = self.validator()
+            && let Some(problem) = explain::violations(validator, &value)
+        {
+            return Err(problem);
         }
         Ok(value)
     }

@@ -33,9 +33,10 @@ impl Pages {
         }
         let generation = fingerprint(entries);
         let pages = chunks.iter().enumerate().map(|(index, chunk)| {
-            let next = (index + 1 < chunks.len())
-                .then(|| format!(r#","nextCursor":"{}""#, cursor(generation, index + 1)))
-                .unwrap_or_default();
+            let next = match index + 1 {
+                next if next < chunks.len() => format!(r#","nextCursor":"{}""#, cursor(generation, next)),
+                _ => String::new(),
+            };
             let result = format!(r#"{{{start}"{member}":[{}]{next}{end}"#, chunk.join(","));
             Page {
                 cursor: (index > 0).then(|| cursor(generation, index)),

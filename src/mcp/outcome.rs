@@ -48,11 +48,11 @@ pub(crate) fn write(
 
 fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Label) -> Answer {
     let tool = state.snapshot.shared().tool(state.tool);
-    if let (Some(check), false) = (&tool.output_check, reply.is_error) {
-        if let Err(problem) = check.check(reply.structured.as_deref()) {
-            tracing::error!(tool = %tool.name, %problem, "structured content does not fit the output schema");
-            return refuse(out, state, &Refusal::new(ErrorKind::InvalidOutput, INTERNAL), label);
-        }
+    if let (Some(check), false) = (&tool.output_check, reply.is_error)
+        && let Err(problem) = check.check(reply.structured.as_deref())
+    {
+        tracing::error!(tool = %tool.name, %problem, "structured content does not fit the output schema");
+        return refuse(out, state, &Refusal::new(ErrorKind::InvalidOutput, INTERNAL), label);
     }
     write_reply(out, state, reply);
     match reply.is_error {

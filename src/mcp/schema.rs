@@ -57,7 +57,8 @@ impl Schema {
         if source.len() > MAX_SCHEMA_BYTES {
             return Err(format!("has {} bytes; at most {MAX_SCHEMA_BYTES} are allowed", source.len()));
         }
-        if Scanner::new(source, MAX_SCHEMA_DEPTH).value() == Err(ScanError::Depth) {
+        let mut scanner = Scanner::new(source, MAX_SCHEMA_DEPTH);
+        if scanner.value().is_none() && scanner.error() == ScanError::Depth {
             return Err(format!("nests deeper than {MAX_SCHEMA_DEPTH}"));
         }
         let value: Value = serde_json::from_str(source).map_err(|error| format!("is not JSON: {error}"))?;
@@ -161,5 +162,21 @@ mod tests {
         let begin = std::time::Instant::now();
         assert!(!validator.is_valid(&json!("a".repeat(40))));
         assert!(begin.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        for schema in [
+            json!({"type": "object", "$ref": "#"}),
+            json!({"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#"}}}),
+        ] {
+            if let Ok(validator) = read(schema).unwrap().compile() {
+                let _ = validator.is_valid(&json!({}));
+            }
+        }
+        let tree = json!({"type": "object", "properties": {"next": {"$ref": "#"}}, "required": ["v"]});
+        let validator = read(tree).unwrap().compile().unwrap();
+        assert!(validator.is_valid(&json!({"v": 1, "next": {"v": 2}})));
+        assert!(!validator.is_valid(&json!({"v": 1, "next": {}})));
     }
 }

@@ -2,6 +2,8 @@
 
 mod echo;
 mod server_status;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

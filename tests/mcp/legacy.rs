@@ -114,6 +114,13 @@ fn methods_of_a_session() {
         expect(&server.legacy(&session, "tools/list", json!({"cursor": "x"})), 200, -32602, "invalid_params");
         let got = server.post(&session, r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#);
         assert_eq!(got.status, 200, "params may be absent");
+        for params in [json!(null), json!({"_meta": null}), json!({"cursor": null})] {
+            assert_eq!(
+                server.legacy(&session, "tools/list", params).status,
+                200,
+                "null is as good as absent"
+            );
+        }
     }
 }
 

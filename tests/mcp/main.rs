@@ -1,4 +1,5 @@
 //! The MCP room from outside: bytes in, bytes out.
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
 mod cancellation;
 mod check_order;

@@ -162,6 +162,9 @@ fn sessions_opened_and_abandoned_three_times_leave_nothing() {
     }
     assert_eq!(server.dispatcher.sweep(server.now), 10_000);
     assert_eq!(server.dispatcher.sessions(), 0);
+    let totals = server.dispatcher.session_totals();
+    assert_eq!((totals.opened, totals.evicted, totals.never_initialized), (30_000, 20_000, 10_000));
+    assert_eq!((totals.deleted, totals.idle), (0, 0));
 }
 
 #[test]

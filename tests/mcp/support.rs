@@ -1,6 +1,7 @@
 //! Sends messages to a dispatcher and reads its answers, checking what holds for every answer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
@@ -278,17 +279,22 @@ pub(crate) fn modern(method: &str, params: Value) -> (Headers, Value) {
     (headers, request(method, params))
 }
 
-struct Unpark(std::thread::Thread);
+struct Unpark {
+    thread: std::thread::Thread,
+    woken: AtomicBool,
+}
 
 impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.woken.store(true, Ordering::SeqCst);
+        self.thread.unpark();
     }
 }
 
-/// Polls a call as a connection does until it is answered; panics after ten seconds.
+/// Polls a call as a connection does, again only when it was woken, until it is answered; panics after ten seconds.
 pub(crate) fn finish(mut call: Call) -> Got {
-    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let unpark = Arc::new(Unpark { thread: std::thread::current(), woken: AtomicBool::new(false) });
+    let waker = Waker::from(unpark.clone());
     let cx = &mut Context::from_waker(&waker);
     let (mut out, mut events) = (Vec::new(), Vec::new());
     let begin = Instant::now();
@@ -297,8 +303,10 @@ pub(crate) fn finish(mut call: Call) -> Got {
             return Got::new(answer, &out, events);
         }
         if take_events(&mut call, &mut events) == 0 {
-            assert!(begin.elapsed() < Duration::from_secs(10), "the call does not end");
-            std::thread::park_timeout(Duration::from_millis(500));
+            while !unpark.woken.swap(false, Ordering::SeqCst) {
+                assert!(begin.elapsed() < Duration::from_secs(10), "nobody wakes the call");
+                std::thread::park_timeout(Duration::from_secs(1));
+            }
         }
     }
 }
