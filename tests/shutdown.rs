@@ -226,5 +226,5 @@ fn a_traced_request_is_named_in_the_log() {
     let line: serde_json::Value = serde_json::from_str(line).unwrap();
     assert_eq!(line["span"]["traceparent"], traceparent, "{line}");
     assert!(line["span"]["id"].as_str().is_some_and(|id| id.contains('-')), "{line}");
-    assert_eq!(line["fields"]["method"], "tools/call");
+    assert_eq!(line["method"], "tools/call", "{line}");
 }
