@@ -104,7 +104,7 @@ impl Measurement for CpuTime {
 
 fn messages(criterion: &mut Criterion<CpuTime>) {
     let dispatcher = dispatcher();
-    let at = At { now: Instant::now(), core: 0, principal: "anonymous", traceparent: None };
+    let at = At { now: Instant::now(), core: 0, principal: "anonymous", full: false, traceparent: None };
     let mut out = Vec::with_capacity(4096);
     let cases = [
         (

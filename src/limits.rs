@@ -100,6 +100,8 @@ limits! {
     BodyBytes, max_body_bytes, 4 << 20, 1 << 10, 1 << 30;
     /// Open client connections of the process; one more is answered 503 and closed.
     Connections, max_connections, 10_000, 1, 1_000_000;
+    /// Open connections to the address of the probes, where they have one of their own; one more is answered 503 and closed.
+    ProbeConnections, max_probe_connections, 64, 1, 10_000;
     /// Requests of the process whose handler has not finished; one more is answered 503 with Retry-After.
     InflightRequests, max_inflight_requests, 4_096, 1, 1_000_000;
     /// Bytes of bodies and write buffers that the process holds; past it a request is answered 503 with Retry-After.

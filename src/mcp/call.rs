@@ -115,6 +115,11 @@ impl Call {
         !self.state.revision.is_modern()
     }
 
+    /// Whether the handler has ended, so that only its events stand between it and its answer.
+    pub fn is_finished(&self) -> bool {
+        self.finished.is_some()
+    }
+
     /// What to count; the error is set once the call was answered.
     pub fn label(&self) -> Label {
         self.label

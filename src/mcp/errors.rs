@@ -106,6 +106,8 @@ errors! {
     InvalidOutput "invalid_output", Some(-32603), 200 / 200;
     /// Anything else on our side.
     Internal "internal", Some(-32603), 200 / 200;
+    /// As many handlers run as may.
+    InflightFull "inflight_full", Some(-33503), 503 / 503, retry true, limit InflightRequests;
     /// No thread and no place in the queue is free for a blocking tool.
     BlockingFull "blocking_full", Some(-33503), 503 / 503, retry true, limit BlockingQueue;
     /// The client cancelled the request.

@@ -49,7 +49,7 @@ fn target() -> &'static Target {
 }
 
 fn open(dispatcher: &Dispatcher, now: Instant) -> String {
-    let at = At { now, core: 0, principal: "fuzz", traceparent: None };
+    let at = At { now, core: 0, principal: "fuzz", full: false, traceparent: None };
     let initialize =
         br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
     let Outcome::Answer(answer) = dispatcher.post(&http(), initialize, &at, &mut Vec::new()) else {
@@ -81,7 +81,7 @@ pub fn fuzz_envelope(body: &[u8]) {
     let legacy = RequestHead { session_id: Some(target.session.as_bytes()), ..http() };
     let stream = RequestHead { transport: Transport::Stream, params: &NoHeaders, ..RequestHead::default() };
     for head in [modern, legacy, stream] {
-        let at = At { now: target.now, core: 0, principal: "fuzz", traceparent: Some(body) };
+        let at = At { now: target.now, core: 0, principal: "fuzz", full: false, traceparent: Some(body) };
         let mut out = Vec::new();
         let answer = match target.dispatcher.post(&head, body, &at, &mut out) {
             Outcome::Answer(answer) => answer,

@@ -95,6 +95,8 @@ pub struct At<'a> {
     pub core: usize,
     /// Who asks, as authentication found it; `anonymous` without authentication.
     pub principal: &'a str,
+    /// Whether as many handlers run as may, so that no other one is started.
+    pub full: bool,
     /// The `traceparent` header, for the tool's own tracing.
     pub traceparent: Option<&'a [u8]>,
 }

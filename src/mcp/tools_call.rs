@@ -52,6 +52,10 @@ impl Dispatcher {
             param_headers::check(&tool.header_params, request.head.params, arguments)
                 .map_err(|sentence| Refusal::new(ErrorKind::HeaderMismatch, sentence))?;
         }
+        if request.at.full {
+            let message = "The server runs as many handlers as max_inflight_requests allows; try again later";
+            return Err(Refusal::new(ErrorKind::InflightFull, message));
+        }
         let state = Arc::new(self.call_state(request, id, index, meta, tool.timeout));
         let context = Context { state: state.clone() };
         let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));

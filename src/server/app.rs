@@ -8,7 +8,7 @@ use super::Server;
 use super::core::CoreState;
 use super::error::ServerError;
 use super::exchange::{self, Begun, Reply, Serves};
-use super::flight::Flight;
+use super::flight::{Flight, MAX_TURNS};
 use super::setup;
 use crate::config::ServerConfig;
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
@@ -89,7 +89,7 @@ impl App {
     async fn finish(&self, mut flight: Flight, reply: Reply, body: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
         let mut events = None;
         let answer = poll_fn(|cx| {
-            loop {
+            for _ in 0..MAX_TURNS {
                 body.clear();
                 if let Poll::Ready(answer) = flight.poll_call(&self.core, cx, body) {
                     return Poll::Ready(answer);
@@ -100,6 +100,9 @@ impl App {
                 let stream = *events.get_or_insert_with(|| exchange::begin_stream(&self.core, &reply, out));
                 stream.event(out, None, body);
             }
+            // A tool that never stops sending leaves its host a chance to stop it.
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
         match events {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What a connection may hold without asking; `max_connections` bounds the sum of these.
-const FREE_BYTES: u64 = 16 << 10;
+const FREE_BYTES: u64 = 64 << 10;
 /// Shares grow in steps of this size, so that a growing body asks rarely.
 const STEP_BYTES: u64 = 64 << 10;
 
@@ -97,8 +97,8 @@ mod tests {
         let mut share = Share::new(budget.clone());
         assert!(share.cover(100_000));
         assert_eq!(budget.held(), 2 * STEP_BYTES);
-        assert!(share.cover(20_000));
-        assert_eq!(budget.held(), STEP_BYTES);
+        assert!(share.cover(65_537));
+        assert_eq!(budget.held(), 2 * STEP_BYTES);
         drop(share);
         assert_eq!(budget.held(), 0);
     }

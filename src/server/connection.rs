@@ -13,10 +13,14 @@ use super::flight::{Flight, FlightEnd};
 use super::roster::{Member, Phase};
 use crate::http::{CONTINUE, HttpLimits, Progress, Reject, RequestReader};
 use crate::limits::Limit;
-use crate::runtime::{Buf, Deadline, Scope, Stream};
+use crate::runtime::{self, Buf, Deadline, Scope, Stream};
 
 /// Answers of pipelined requests are gathered up to this many bytes before they are sent.
 const GATHER_BYTES: usize = 64 << 10;
+/// A body under construction that has grown past this is given back with the answer it grew for.
+const KEPT_BODY_BYTES: usize = 64 << 10;
+/// A connection that always has work lets others have the core after so many steps.
+const MAX_STEPS: u32 = 64;
 /// After a server-side close, this much of what the client still sends is read and thrown away, so that the reset
 /// that unread bytes would cause does not destroy the answer on its way.
 const LINGER_BYTES: usize = 1 << 20;
@@ -57,6 +61,8 @@ pub(super) struct Connection {
     pub(super) share: Share,
     /// Which limit the armed deadline stands for.
     waiting_for: Option<Limit>,
+    /// Steps since the task last waited.
+    steps: u32,
 }
 
 impl Connection {
@@ -76,6 +82,7 @@ impl Connection {
             deadline: Deadline::new(),
             share,
             waiting_for: None,
+            steps: 0,
         }
     }
 
@@ -85,6 +92,11 @@ impl Connection {
             match self.step().await {
                 Next::Keep => {}
                 end => break end,
+            }
+            self.steps += 1;
+            if self.steps >= MAX_STEPS {
+                self.steps = 0;
+                runtime::yield_now().await;
             }
         };
         if next == Next::Abort {
@@ -100,6 +112,8 @@ impl Connection {
             Progress::Reject(reject) => {
                 let next = self.refuse(&reject);
                 self.reader.consume();
+                self.waiting_for = None;
+                self.account();
                 next
             }
             Progress::NeedHead { started } => {
@@ -107,7 +121,7 @@ impl Connection {
                 self.more(limit, started).await
             }
             Progress::NeedBody { expect_continue } => {
-                if !self.share.cover(self.reader.held_bytes()) {
+                if !self.account() {
                     let limit = Limit::BufferedBytes;
                     return self
                         .refuse(&Reject::overloaded(limit, self.core.shared.limits.value(limit)).closing());
@@ -143,6 +157,8 @@ impl Connection {
                 Next::Keep
             }
             Woken::PhaseChanged => Next::Keep,
+            // Nothing is owed, and what was answered may still be on its way: no reset.
+            Woken::Eof if !started => Next::Close,
             Woken::Eof | Woken::Failed => Next::Abort,
             Woken::Expired if !started => {
                 self.core.metrics().hit(Limit::IdleTime);
@@ -170,6 +186,7 @@ impl Connection {
                     Err(_) => Woken::Failed,
                 });
             }
+            self.steps = 0;
             self.member.watch(cx);
             if self.member.phase() != phase {
                 return Poll::Ready(Woken::PhaseChanged);
@@ -186,7 +203,6 @@ impl Connection {
         let request = self.reader.request();
         let begun = exchange::begin(&self.core, &request, self.serves, last, &mut self.body, &mut self.out);
         self.reader.consume();
-        self.share.cover(self.reader.held_bytes());
         let keep = match begun {
             Begun::Done { keep } => keep,
             Begun::Call { call, mut reply } => {
@@ -214,6 +230,10 @@ impl Connection {
         if !keep || self.last_answer() {
             return Next::Close;
         }
+        if self.body.capacity() > KEPT_BODY_BYTES {
+            self.body = Vec::new();
+        }
+        self.account();
         if self.out.len() >= GATHER_BYTES { self.flush().await } else { Next::Keep }
     }
 
@@ -222,8 +242,14 @@ impl Connection {
         self.member.phase() != Phase::Serving && self.reader.buffered() == 0
     }
 
+    /// Brings the connection's share of the byte budget up to what it holds; false when the process has no more to give.
+    pub(super) fn account(&mut self) -> bool {
+        let buffers = self.out.capacity() + self.body.capacity() + self.stream.staged();
+        self.share.cover(self.reader.held_bytes() + buffers)
+    }
+
     fn refuse(&mut self, reject: &Reject) -> Next {
-        let last = self.member.phase() != Phase::Serving;
+        let last = self.member.phase() != Phase::Serving && self.reader.read_ahead() == 0;
         exchange::refuse(&self.core, reject, last, &mut self.out);
         if reject.close || last { Next::Close } else { Next::Keep }
     }
@@ -234,16 +260,17 @@ impl Connection {
         if self.stream.staged() == 0 {
             return Next::Keep;
         }
-        let mut armed = false;
+        let limit = self.core.shared.limits.duration(Limit::WriteTime);
+        let mut left = usize::MAX;
         let sent = poll_fn(|cx| {
             if let Poll::Ready(sent) = self.stream.poll_flush(cx) {
                 return Poll::Ready(sent.is_ok());
             }
-            // Only a write that has to wait needs a deadline.
-            if !armed {
-                armed = true;
+            // Only a write that has to wait needs a deadline, and whoever reads, however slowly, gets a new one.
+            if self.stream.staged() < left {
+                left = self.stream.staged();
                 self.waiting_for = None;
-                self.deadline.set_after(self.core.shared.limits.duration(Limit::WriteTime));
+                self.deadline.set_after(limit);
             }
             self.poll_write_end(cx)
         })
@@ -279,8 +306,12 @@ impl Connection {
         }
         self.deadline.set_after(LINGER_TIME);
         let mut rest = LINGER_BYTES;
-        while let Woken::Bytes(bytes) = self.wait_for_bytes().await {
-            rest = rest.saturating_sub(bytes.len());
+        loop {
+            match self.wait_for_bytes().await {
+                Woken::Bytes(bytes) => rest = rest.saturating_sub(bytes.len()),
+                Woken::PhaseChanged if self.member.phase() != Phase::Cancelling => {}
+                _ => return,
+            }
             if rest == 0 {
                 return self.stream.abort();
             }

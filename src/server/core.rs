@@ -1,6 +1,7 @@
 //! One core of the server: its state, its listeners, and the order in which it lets go of its connections.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -14,12 +15,14 @@ use super::roster::{Phase, Roster};
 use super::shared::{Place, Shared};
 use crate::http::{HttpDate, Reject};
 use crate::limits::Limit;
-use crate::mcp::Answer;
+use crate::mcp::{Dispatcher, Label};
 use crate::observe::{CoreMetrics, RequestIds};
 use crate::runtime::{self, Activity, Listener, Scope, Stream};
 
 /// How long an accepting core pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// A flood of connections lets others have the core after so many.
+const ACCEPTS_IN_A_ROW: u32 = 64;
 /// At a drain, a core whose connections ask nothing for this long has nobody waiting.
 const QUIET_TIME: Duration = Duration::from_millis(250);
 
@@ -30,13 +33,20 @@ pub(crate) struct CoreState {
     pub(crate) roster: Rc<Roster>,
     pub(crate) activity: Activity,
     pub(crate) ids: RequestIds,
+    /// This core's own handle: a running call counts on it, and that count stays on the core.
+    pub(crate) dispatcher: Dispatcher,
+    /// Loops that still accept clients of MCP.
+    accepting: Cell<usize>,
     date: RefCell<(Instant, HttpDate)>,
 }
 
 impl CoreState {
     pub(crate) fn new(shared: Arc<Shared>, index: usize, activity: Activity) -> Rc<Self> {
         let date = RefCell::new((Instant::now(), HttpDate::new(unix_s())));
-        Rc::new(Self { shared, index, roster: Roster::new(), activity, ids: RequestIds::new(index), date })
+        let dispatcher = Dispatcher::clone(&shared.dispatcher);
+        let ids = RequestIds::new(index);
+        let accepting = Cell::new(0);
+        Rc::new(Self { shared, index, roster: Roster::new(), activity, ids, dispatcher, accepting, date })
     }
 
     pub(crate) fn metrics(&self) -> &CoreMetrics {
@@ -55,8 +65,7 @@ impl CoreState {
     }
 
     /// Counts a finished MCP operation.
-    pub(crate) fn record(&self, answer: &Answer, begun_at: Instant) {
-        let label = &answer.label;
+    pub(crate) fn record(&self, label: &Label, begun_at: Instant) {
         let error = label.error.map(|error| error as usize);
         self.metrics().operation(
             label.method as usize,
@@ -71,7 +80,11 @@ impl CoreState {
 
     /// Takes an accepted connection in, or tells it that the server is full.
     pub(crate) fn admit(self: &Rc<Self>, stream: Stream, serves: Serves, scope: &Scope) {
-        let Some(place) = self.shared.connections.enter() else {
+        let places = match serves {
+            Serves::Probes => &self.shared.probe_connections,
+            Serves::Everything | Serves::Mcp => &self.shared.connections,
+        };
+        let Some(place) = places.enter() else {
             return self.turn_away(stream);
         };
         self.metrics().connection_accepted();
@@ -109,10 +122,18 @@ fn unix_s() -> u64 {
 
 /// Accepts connections until the listener is stopped and nothing waits any more.
 pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) {
+    let _accepting = (serves != Serves::Probes).then(|| Accepting::new(core.clone()));
+    let mut in_a_row = 0;
     loop {
         match listener.accept().await {
-            Ok(stream) => core.admit(stream, serves, &scope),
-            Err(_) if listener.is_stopped() => return,
+            Ok(stream) => {
+                core.admit(stream, serves, &scope);
+                in_a_row += 1;
+                if in_a_row % ACCEPTS_IN_A_ROW == 0 {
+                    runtime::yield_now().await;
+                }
+            }
+            Err(error) if listener.is_stopped() && error.kind() == ErrorKind::InvalidInput => return,
             Err(error) => {
                 tracing::warn!(core = core.index, "cannot accept a connection: {error}");
                 runtime::sleep(ACCEPT_PAUSE).await;
@@ -121,15 +142,31 @@ pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves:
     }
 }
 
-/// Lets the connections of a core end: those with requests are answered, quiet ones are closed, and what is left at
-/// `deadline` is cancelled.
+/// Counts an accept loop for as long as it may still bring connections.
+struct Accepting(Rc<CoreState>);
+
+impl Accepting {
+    fn new(core: Rc<CoreState>) -> Self {
+        core.accepting.set(core.accepting.get() + 1);
+        Self(core)
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.accepting.set(self.0.accepting.get() - 1);
+    }
+}
+
+/// Lets the connections of a core end: what the kernel has taken is accepted, those with requests are answered, quiet
+/// ones are closed, and what is left at `deadline` is cancelled.
 pub(crate) async fn drain(core: &CoreState, deadline: Instant) {
     core.roster.advance(Phase::Draining);
     let mut seen = core.roster.activity();
     let mut quiet_since = Instant::now();
-    while core.roster.awaited() > 0 && Instant::now() < deadline {
+    while core.accepting.get() + core.roster.awaited() > 0 && Instant::now() < deadline {
         runtime::sleep(Duration::from_millis(5)).await;
-        if core.roster.activity() != seen {
+        if core.roster.activity() != seen || core.accepting.get() > 0 {
             seen = core.roster.activity();
             quiet_since = Instant::now();
         } else if quiet_since.elapsed() >= QUIET_TIME {

@@ -10,7 +10,7 @@ use super::Server;
 use super::error::ServerError;
 use super::hooks::CoreInfo;
 use super::readiness::Start;
-use super::run::{Ended, announce, finish};
+use super::run::{Ended, announce, finish, install_signals};
 use super::serving::run_core;
 use super::setup::{self, Prepared};
 use crate::runtime::{self, Scope};
@@ -27,7 +27,8 @@ pub(super) async fn in_executor(server: Server, scope: Option<Scope>) -> Result<
 }
 
 async fn embedded(server: Server, scope: Option<Scope>) -> Result<Ended, ServerError> {
-    let Prepared { shared, hooks, readiness, reserved, .. } = setup::prepare(server, &[0], true)?;
+    let Prepared { shared, hooks, readiness, reserved, signals } = setup::prepare(server, &[0], true)?;
+    let _signals = install_signals(signals, &shared)?;
     let (shutdown, hooks) = hooks.split();
     let hooks = Arc::new(hooks);
     let core = CoreInfo { index: 0, cpu: None };

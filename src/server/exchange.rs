@@ -10,7 +10,6 @@ use super::probes;
 use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
-use crate::limits::Limit;
 use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
 use crate::observe::TraceContext;
 
@@ -145,18 +144,15 @@ fn route(
         now: reply.begun_at,
         core: core.index,
         principal: ANONYMOUS,
+        full: core.shared.inflight.is_full(),
         traceparent: request.fields.traceparent,
     };
     let lookup = Headers(request);
     let head = mcp_head(request, &lookup);
-    let dispatcher = &core.shared.dispatcher;
+    let dispatcher = &core.dispatcher;
     let span = reply.span.clone();
     let _entered = span.enter();
     let outcome = match request.method {
-        Method::Post if core.shared.inflight.is_full() => {
-            let limit = Limit::InflightRequests;
-            return done(core, &reply, &Reject::overloaded(limit, core.shared.limits.value(limit)), out);
-        }
         Method::Post => dispatcher.post(&head, request.body, &at, body),
         Method::Get => dispatcher.get(&head, &at, body),
         Method::Delete => dispatcher.delete(&head, &at, body),
@@ -250,7 +246,7 @@ pub(crate) fn finish(
     write_response(out, &head, if answer.has_body { body } else { &[] });
     note_answer(answer, reply);
     core.metrics().response(answer.status);
-    core.record(answer, reply.begun_at);
+    core.record(&answer.label, reply.begun_at);
     reply.keep()
 }
 
@@ -285,6 +281,6 @@ pub(crate) fn finish_stream(
     }
     stream.end(out);
     note_answer(answer, reply);
-    core.record(answer, reply.begun_at);
+    core.record(&answer.label, reply.begun_at);
     reply.keep() && !stream.ends_with_connection()
 }

@@ -14,8 +14,13 @@ use super::exchange::{self, Reply};
 use super::roster::Phase;
 use crate::http::EventStream;
 use crate::limits::Limit;
-use crate::mcp::{Answer, Call};
+use crate::mcp::{Answer, Call, ErrorKind, Label};
 use crate::runtime::Deadline;
+
+/// Events are moved this often in one turn of the task; then others have the core.
+pub(super) const MAX_TURNS: usize = 64;
+/// The time of a tool that takes as long as it likes.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// How a call left the connection.
 pub(super) enum FlightEnd {
@@ -37,17 +42,32 @@ pub(super) struct Flight {
     pub(super) span: Span,
     /// Set from the first event on.
     events: Option<EventStream>,
+    begun_at: Instant,
     expires_at: Instant,
     keep_alive_at: Instant,
     /// Set while a write waits for the client.
     write_by: Option<Instant>,
+    /// The stream's queue has been full; counted once a call.
+    was_full: bool,
+    /// The client has sent as much ahead as is taken; counted once a call.
+    read_enough: bool,
 }
 
 impl Flight {
     /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
     pub(super) fn new(call: Box<Call>, reply: &Reply) -> Self {
         let (span, begun_at) = (reply.span.clone(), reply.begun_at);
-        Self { call, span, events: None, expires_at: begun_at, keep_alive_at: begun_at, write_by: None }
+        Self {
+            call,
+            span,
+            events: None,
+            begun_at,
+            expires_at: begun_at,
+            keep_alive_at: begun_at,
+            write_by: None,
+            was_full: false,
+            read_enough: false,
+        }
     }
 
     /// Polls the handler once, telling the watchdog what this core is doing.
@@ -69,14 +89,15 @@ impl Flight {
     }
 
     fn arm(&mut self, now: Instant, keep_alive: Duration) {
-        self.expires_at = now + self.call.timeout();
+        self.expires_at = now.checked_add(self.call.timeout()).unwrap_or_else(|| now + FOREVER);
         self.keep_alive_at = now + keep_alive;
     }
 
     fn next_deadline(&self) -> Instant {
-        let mut next = self.expires_at;
-        if self.events.is_some() {
-            next = next.min(self.keep_alive_at);
+        let mut next = self.keep_alive_at;
+        // A call that has ended waits only for its client, which the write's deadline bounds.
+        if !self.call.is_finished() {
+            next = next.min(self.expires_at);
         }
         self.write_by.map_or(next, |by| next.min(by))
     }
@@ -119,31 +140,55 @@ impl Connection {
 
     fn poll_flight(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> Poll<Step> {
         let core = self.core.clone();
+        let mut turns = 0;
         loop {
             self.body.clear();
             if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut self.body) {
                 return Poll::Ready(Step::Answer(answer));
             }
-            // The answer is held back until every event is taken, and taking one lets a waiting tool go on.
-            if !self.take_event(flight, reply, cx) {
+            // The answer is held back until every event is taken, and taking one lets a waiting tool go on. Nobody is
+            // woken for events that are known, so room that a send makes is used at once.
+            let moved = self.take_event(flight, reply, cx);
+            let was_full = self.is_stream_full(flight);
+            if self.poll_send(flight, cx) {
+                return Poll::Ready(Step::Gone);
+            }
+            if !moved && !(was_full && !self.is_stream_full(flight)) {
+                break;
+            }
+            turns += 1;
+            if turns == MAX_TURNS {
+                // A tool that never stops sending shares its core.
+                cx.waker().wake_by_ref();
                 break;
             }
         }
-        if self.poll_send(flight, cx) || self.poll_input(cx) {
+        if self.poll_input(flight, cx) {
             return Poll::Ready(Step::Gone);
         }
         self.member.watch(cx);
-        if self.member.phase() == Phase::Cancelling {
+        if self.member.phase() == Phase::Cancelling && !flight.call.is_finished() {
             return Poll::Ready(Step::Answer(flight.call.cancelled_answer(&mut self.body)));
         }
         self.poll_deadlines(flight, cx)
     }
 
+    /// Whether the stream takes no event now. One event always has room, so that a stream never waits for others alone.
+    fn is_stream_full(&mut self, flight: &mut Flight) -> bool {
+        let staged = self.stream.staged();
+        if staged > 0 && staged >= self.core.shared.limits.max_stream_queue_bytes as usize {
+            if !std::mem::replace(&mut flight.was_full, true) {
+                self.core.metrics().hit(Limit::StreamQueueBytes);
+            }
+            return true;
+        }
+        staged > 0 && !self.account()
+    }
+
     /// Moves the events the call has queued into the stream, as far as it has room; true when any was moved.
     fn take_event(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> bool {
-        let room = self.core.shared.limits.max_stream_queue_bytes as usize;
         let mut moved = false;
-        while self.stream.staged() < room {
+        while !self.is_stream_full(flight) {
             if flight.poll_event(cx, &mut self.body).is_pending() {
                 break;
             }
@@ -162,31 +207,41 @@ impl Connection {
         if self.stream.staged() == 0 {
             return false;
         }
+        let before = self.stream.staged();
         match self.stream.poll_flush(cx) {
             Poll::Ready(Ok(())) => flight.write_by = None,
             Poll::Ready(Err(_)) => return true,
-            Poll::Pending => {
-                let limit = self.core.shared.limits.duration(Limit::WriteTime);
-                flight.write_by.get_or_insert_with(|| Instant::now() + limit);
+            // Whoever reads, however slowly, is not given up.
+            Poll::Pending if flight.write_by.is_none() || self.stream.staged() < before => {
+                flight.write_by = Some(Instant::now() + self.core.shared.limits.duration(Limit::WriteTime));
             }
+            Poll::Pending => {}
         }
         false
     }
 
     /// Reads ahead within bounds; true at the end of input, which with a request in flight is a disconnect.
-    fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_input(&mut self, flight: &mut Flight, cx: &mut Context<'_>) -> bool {
         let room = self.core.shared.limits.max_read_ahead_bytes as usize;
-        while self.reader.buffered() < room {
+        loop {
+            if self.reader.buffered() >= room {
+                if !std::mem::replace(&mut flight.read_enough, true) {
+                    self.core.metrics().hit(Limit::ReadAheadBytes);
+                }
+                return false;
+            }
+            if !self.account() {
+                return false;
+            }
             match self.stream.poll_read(cx) {
                 Poll::Ready(Ok(bytes)) if !bytes.is_empty() => {
                     self.core.metrics().bytes_received(bytes.len());
                     self.reader.feed(&bytes);
                 }
                 Poll::Ready(_) => return true,
-                Poll::Pending => break,
+                Poll::Pending => return false,
             }
         }
-        false
     }
 
     fn poll_deadlines(&mut self, flight: &mut Flight, cx: &mut Context<'_>) -> Poll<Step> {
@@ -196,8 +251,7 @@ impl Connection {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if now >= flight.expires_at {
-                self.core.metrics().hit(Limit::ToolTime);
+            if now >= flight.expires_at && !flight.call.is_finished() {
                 return Poll::Ready(Step::Answer(flight.call.expire(&mut self.body)));
             }
             if flight.write_by.is_some_and(|by| now >= by) {
@@ -227,10 +281,10 @@ impl Connection {
 
     /// The client is gone: a call of the modern era is cancelled, one of the older eras runs on without it.
     fn abandon(&mut self, mut flight: Flight) {
-        flight.events = None;
         if !flight.call.survives_disconnect() {
-            // The handler may be holding the core's attention no longer: dropping the call ends it.
             flight.call.cancel();
+            let label = Label { error: Some(ErrorKind::Cancelled), ..flight.call.label() };
+            self.core.record(&label, flight.begun_at);
             return;
         }
         // A scope that is closing takes no new task; then the call ends with its connection.
@@ -246,20 +300,27 @@ async fn run_on(core: Rc<CoreState>, mut flight: Flight) {
     deadline.set(flight.expires_at);
     let mut body = Vec::new();
     poll_fn(|cx| {
-        loop {
+        for _ in 0..MAX_TURNS {
             body.clear();
-            if flight.poll_call(&core, cx, &mut body).is_ready() {
+            if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut body) {
+                core.record(&answer.label, flight.begun_at);
                 return Poll::Ready(());
             }
             // Nobody reads the events; taking them keeps the tool from waiting for room.
             if flight.poll_event(cx, &mut body).is_pending() {
-                break;
+                member.watch(cx);
+                return match member.phase() {
+                    Phase::Cancelling => Poll::Ready(()),
+                    _ => deadline.poll_expired(cx),
+                };
             }
         }
-        member.watch(cx);
-        match member.phase() {
-            Phase::Cancelling => Poll::Ready(()),
-            _ => deadline.poll_expired(cx),
+        // A tool that never stops sending shares its core, and still ends in time.
+        cx.waker().wake_by_ref();
+        if deadline.is_expired() || member.phase() == Phase::Cancelling {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
         }
     })
     .await;

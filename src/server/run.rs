@@ -13,6 +13,7 @@ use super::{Server, probes, setup};
 use crate::config::ServerConfig;
 use crate::observe::Phase;
 use crate::runtime::preflight::{self, Plan};
+use crate::runtime::signal::SignalGuard;
 use crate::runtime::topology::CoreSet;
 use crate::runtime::{self, ExecutorHandle, ExecutorSettings};
 
@@ -46,24 +47,38 @@ fn run(server: Server) -> Result<Ended, ServerError> {
     let cores = fit_cores(server.config())?;
     let prepared = setup::prepare(server, &cores.cores, true)?;
     let shared = prepared.shared.clone();
-    let install = || runtime::signal::install(shared.stop.clone());
-    let _signals =
-        prepared.signals.then(install).transpose().map_err(|error| ServerError::Startup(error.into()))?;
+    let _signals = install_signals(prepared.signals, &shared)?;
     let (shutdown, hooks) = prepared.hooks.split();
     let hooks = Arc::new(hooks);
     let (sender, reports) = channel();
     let mut handles = Vec::new();
+    let mut started = Ok(());
     for index in 0..cores.cores.len() {
         let core = CoreInfo { index, cpu: cores.pin(index) };
-        handles.push(start_core(&shared, &hooks, core, sender.clone())?);
+        match start_core(&shared, &hooks, core, sender.clone()) {
+            Ok(handle) => handles.push(handle),
+            Err(error) => {
+                started = Err(error);
+                break;
+            }
+        }
     }
     drop(sender);
-    let ended = supervise(&shared, &prepared.readiness, &reports, handles.len());
+    let ended = match started {
+        Ok(()) => supervise(&shared, &prepared.readiness, &reports, handles.len()),
+        Err(_) => Ended::Stopped,
+    };
     shared.stop.stop();
-    let outcome = join(handles);
+    let outcome = started.and(join(handles));
     drop(prepared.reserved);
     tracing::info!("ended");
     finish(shutdown, outcome.map(|()| ended))
+}
+
+/// Has signals stop the server, where that was asked for; as long as the guard lives.
+pub(super) fn install_signals(wanted: bool, shared: &Shared) -> Result<Option<SignalGuard>, ServerError> {
+    let install = || runtime::signal::install(shared.stop.clone());
+    wanted.then(install).transpose().map_err(|error| ServerError::Startup(error.into()))
 }
 
 /// Refuses a machine that lacks something, with a line for each check that failed.
@@ -91,18 +106,27 @@ fn start_core(
         ..ExecutorSettings::default()
     };
     let (shared, hooks) = (shared.clone(), hooks.clone());
+    let end = ReportsEnd(reports.clone());
     let main = move || async move {
-        let ready = reports.clone();
-        let result = run_core(shared, hooks, core, None, move || {
-            let _ = ready.send(Report::Ready);
-        })
-        .await;
-        // The supervisor may have ended already.
-        let _ = reports.send(Report::Ended);
-        result
+        let _end = end;
+        let ready = move || {
+            // The supervisor may have ended already.
+            let _ = reports.send(Report::Ready);
+        };
+        run_core(shared, hooks, core, None, ready).await
     };
     runtime::spawn_executor(core.cpu, &format!("ringmesh-{}", core.index), &settings, main)
         .map_err(|source| ServerError::Core { core: core.index, source })
+}
+
+/// Tells that a core has ended when it is dropped: also where the core never began, or panicked.
+struct ReportsEnd(Sender<Report>);
+
+impl Drop for ReportsEnd {
+    fn drop(&mut self) {
+        // The supervisor may have ended already.
+        let _ = self.0.send(Report::Ended);
+    }
 }
 
 /// Waits until every core is up, then until the first one ends or the time is over.

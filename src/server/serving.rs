@@ -14,11 +14,15 @@ use super::hooks::{CoreHooks, CoreInfo};
 use super::shared::Shared;
 use crate::observe::Phase;
 use crate::runtime::{
-    self, BoxError, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions,
+    self, BoxError, Listener, ListenerStopper, RuntimeError, Scope, ScopeError, ScopeOptions,
 };
 
 /// After everything was cancelled, what is left of a core's tasks gets this long before it is dropped.
 const CANCEL_GRACE: Duration = Duration::from_secs(1);
+/// The end hooks of a core get this long.
+const HOOK_TIME: Duration = Duration::from_secs(5);
+/// Longer than any server runs.
+const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 /// Sessions past their time are looked for this often.
 const SWEEP_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -42,9 +46,23 @@ pub(super) async fn run_core(
         }
         Err(error) => Err(error),
     };
-    let stopped = hooks.stop_core(info).await.map_err(ServerError::Shutdown);
+    let stopped = stop_hooks(&hooks, info).await;
     tick.stop().await;
     served.and(stopped)
+}
+
+/// Runs the core's end hooks, spared whatever cancels the server and within a time of their own.
+async fn stop_hooks(hooks: &CoreHooks, info: CoreInfo) -> Result<(), ServerError> {
+    let options = ScopeOptions {
+        shield: true,
+        deadline: Some(Instant::now() + HOOK_TIME),
+        ..ScopeOptions::named("on_core_shutdown")
+    };
+    let ended = Scope::run(options, |_| hooks.stop_core(info)).await;
+    ended.map_err(|error| match error {
+        ScopeError::Failed(source) => ServerError::Shutdown(source),
+        other => ServerError::Shutdown(other.to_string().into()),
+    })
 }
 
 /// The listeners of one core: those of MCP, and that of the probes where they have one of their own.
@@ -62,8 +80,13 @@ fn bind(shared: &Shared) -> Result<Listeners, ServerError> {
 }
 
 async fn serve(core: &Rc<CoreState>, listeners: Listeners, parent: Option<Scope>) -> Result<(), ServerError> {
-    let options =
-        ScopeOptions { queue: Queue::Serve, grace: CANCEL_GRACE, name: "core", ..ScopeOptions::default() };
+    // The caller's scope is heard as a wish to shut down in order, below; it must not cut that short.
+    let options = ScopeOptions {
+        grace: CANCEL_GRACE,
+        shield: parent.is_some(),
+        deadline: parent.is_some().then(|| Instant::now() + NEVER),
+        ..ScopeOptions::named("core")
+    };
     let core = core.clone();
     let index = core.index;
     let served = Scope::run(options, move |scope| async move {

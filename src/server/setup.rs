@@ -66,6 +66,7 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         budget: Budget::new(limits.max_buffered_bytes),
         inflight: InFlight::new(limits.max_inflight_requests),
         connections: Connections::new(limits.max_connections),
+        probe_connections: Connections::new(limits.max_probe_connections),
         life: Life::default(),
         watchdog,
         metrics: Metrics::new(cores, names),

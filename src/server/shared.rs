@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     /// The address of the probes, where they have one of their own.
     pub(crate) probe_address: Option<SocketAddr>,
     pub(crate) connections: Connections,
+    /// Those of the probes' own listener, so that a full server can still say that it lives.
+    pub(crate) probe_connections: Connections,
     pub(crate) life: Life,
 }
 

@@ -138,7 +138,7 @@ impl Server {
 
     pub(crate) fn at<'a>(&self, headers: &'a Headers) -> At<'a> {
         let principal = headers.principal.as_deref().unwrap_or("anonymous");
-        At { now: self.now, core: 3, principal, traceparent: None }
+        At { now: self.now, core: 3, principal, full: false, traceparent: None }
     }
 
     /// Posts any bytes; a call is polled to its end.
