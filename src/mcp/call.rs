@@ -20,7 +20,8 @@ use super::tool_error::{Failure, ToolError};
 ///
 /// After each [`Call::poll`] that is pending, take events with [`Call::poll_event`] until that is pending too, or as
 /// far as the client reads; after any were taken, poll again before waiting. The answer is held back until every
-/// event was taken, and nobody is woken for events that are known to be there. Dropping the call drops the handler and tells whatever it left
+/// event was taken. Nobody is woken for events that are already there: who stopped taking them for want of room looks
+/// at [`Call::has_events`] when there is room again. Dropping the call drops the handler and tells whatever it left
 /// behind on other threads to stop.
 pub struct Call {
     state: Arc<CallState>,
@@ -73,6 +74,11 @@ impl Call {
             }
             None => Poll::Pending,
         }
+    }
+
+    /// True while an event waits to be taken.
+    pub fn has_events(&self) -> bool {
+        self.state.signals.has_events()
     }
 
     /// The time the call may take.

@@ -224,3 +224,17 @@ fn method_not_allowed(
     let answer = refusal.answer(out, None, None, Label::new(method, era));
     Outcome::Answer(Answer { allow: Some(allow), ..answer })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::Context;
+
+    #[test]
+    fn what_cores_share_may_be_shared() {
+        fn shared<T: Send + Sync + Clone>() {}
+        shared::<Dispatcher>();
+        shared::<Context>();
+        shared::<McpOptions>();
+    }
+}

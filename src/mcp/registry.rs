@@ -35,6 +35,26 @@ impl fmt::Display for RegistryError {
 impl std::error::Error for RegistryError {}
 
 /// The tools of a server. They are listed in the order of their registration.
+///
+/// ```
+/// use ringmesh::mcp::{Context, Dispatcher, Json, LogLevel, McpOptions, Registry};
+///
+/// #[derive(serde::Deserialize, schemars::JsonSchema)]
+/// struct Add {
+///     a: i64,
+///     /// At most a hundred.
+///     #[schemars(range(max = 100))]
+///     b: i64,
+/// }
+///
+/// let registry = Registry::new().tool("add", "Adds two numbers", |args: Add, context: Context| async move {
+///     context.log(LogLevel::Info, None, "adding").await;
+///     Ok(Json(args.a.saturating_add(args.b)))
+/// });
+/// let dispatcher = Dispatcher::new(registry, McpOptions::default())?;
+/// assert_eq!(dispatcher.tools().collect::<Vec<_>>(), ["add"]);
+/// # Ok::<(), ringmesh::mcp::RegistryError>(())
+/// ```
 #[derive(Debug, Default)]
 pub struct Registry {
     tools: Vec<Tool>,

@@ -21,6 +21,9 @@ const DIALECTS: [&str; 3] = [
 const PATTERN_STEPS: usize = 100_000;
 
 /// Where a schema comes from: JSON text, which is kept word for word, or a value.
+///
+/// The dialects 2020-12 (which it is without `$schema`), 2019-09 and draft-07 are understood; a schema in another one
+/// is refused at registration. A `$ref` must lead into the schema itself: nothing is ever fetched.
 #[derive(Debug, Clone)]
 pub struct SchemaSource(String);
 

@@ -151,11 +151,14 @@ fn the_answer_waits_for_the_events_and_nothing_follows_it() {
     let server = Server::new(Registry::new().with(late));
     let (headers, body) = modern("tools/call", json!({"name": "late", "_meta": {"progressToken": 1}}));
     let mut call = server.start(&headers, body.to_string()).call();
+    assert!(!call.has_events());
     poll_pending(&mut call);
+    assert!(call.has_events());
     std::thread::sleep(std::time::Duration::from_millis(60));
     poll_pending(&mut call);
     let mut events = Vec::new();
     assert_eq!(take_events(&mut call, &mut events), 1, "what came after the end is dropped");
+    assert!(!call.has_events());
     assert_eq!(finish(call).content(), "done");
 }
 

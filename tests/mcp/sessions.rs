@@ -187,3 +187,28 @@ fn any_core_serves_a_session() {
     });
     assert_eq!(server.dispatcher.sessions(), 1);
 }
+
+#[test]
+fn the_bound_holds_while_every_core_opens_sessions() {
+    let mut server = server(|limits| limits.max_sessions = 50);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let dispatcher = server.dispatcher.clone();
+            let now = server.now;
+            scope.spawn(move || {
+                let server = Server { dispatcher, now };
+                for _ in 0..500 {
+                    let got = server.post(&Headers::json(), initialize(LEGACY).to_string());
+                    // Places may all be taken by openings under way.
+                    assert!(matches!(got.status, 200 | 503), "{}", got.text);
+                    assert!(server.dispatcher.sessions() <= 50);
+                }
+            });
+        }
+    });
+    assert_eq!(server.dispatcher.sessions(), 50);
+    server.advance(Duration::from_secs(60));
+    assert_eq!((server.dispatcher.sweep(server.now), server.dispatcher.sessions()), (50, 0));
+    let totals = server.dispatcher.session_totals();
+    assert_eq!(totals.opened, totals.evicted + totals.never_initialized);
+}
