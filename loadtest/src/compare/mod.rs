@@ -99,9 +99,10 @@ fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), String> {
 }
 
 impl Comparison {
-    /// Whether any run must not be used.
-    pub(crate) fn is_void(&self) -> bool {
-        self.loads.iter().flat_map(|load| load.rounds.iter().flatten()).any(|report| report.void)
+    /// How many runs must not be used.
+    pub(crate) fn void_runs(&self) -> usize {
+        let reports = self.loads.iter().flat_map(|load| load.rounds.iter().flatten());
+        reports.filter(|report| report.void).count()
     }
 
     /// The tables, as written to compare.md.

@@ -40,10 +40,12 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         shape.warmup_s.as_secs_f64()
     )?;
     writeln!(out, "\nCommand:\n\n```sh\n{}\n```", machine.command)?;
-    if comparison.is_void() {
-        writeln!(out, "\n**VOID: at least one run had errors; see compare.json.**")?;
+    match comparison.void_runs() {
+        0 => Ok(()),
+        runs => {
+            writeln!(out, "\n**{runs} runs were void and are left out of the figures; see compare.json.**")
+        }
     }
-    Ok(())
 }
 
 /// Each server's medians with the smallest and largest of all rounds.
@@ -61,21 +63,22 @@ fn figures(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std:
     )?;
     writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
     for (at, subject) in comparison.subjects.iter().enumerate() {
-        let cell = |digits: usize, figure: &dyn Fn(&Report) -> Option<f64>| {
-            spread(load.rounds.iter().filter_map(|round| figure(&round[at])), digits)
+        let cell = |digits: usize, figure: fn(&Report) -> Option<f64>| {
+            let runs = load.rounds.iter().map(|round| &round[at]).filter(|report| !report.void);
+            spread(runs.filter_map(figure), digits)
         };
         writeln!(
             out,
             "| {} | {} | {} | {} | {} | {} | {} | {} % | {} % |",
             subject.name,
-            cell(0, &|report| Some(report.requests_per_second)),
-            cell(2, &cpu),
-            cell(0, &|report| report.latency_us.p50),
-            cell(0, &|report| report.latency_us.p99),
-            cell(4, &|report| Some(report.server.as_ref()?.voluntary_switches_per_request)),
+            cell(0, |report| Some(report.requests_per_second)),
+            cell(2, cpu),
+            cell(0, |report| report.latency_us.p50),
+            cell(0, |report| report.latency_us.p99),
+            cell(4, |report| Some(report.server.as_ref()?.voluntary_switches_per_request)),
             load.rounds.first().map_or(0, |round| round[at].answer_bytes),
-            cell(0, &|report| Some(report.server.as_ref()?.cpu_share * 100.0)),
-            cell(0, &|report| Some(report.generator.busiest_share * 100.0)),
+            cell(0, |report| Some(report.server.as_ref()?.cpu_share * 100.0)),
+            cell(0, |report| Some(report.generator.busiest_share * 100.0)),
         )?;
     }
     Ok(())
@@ -85,18 +88,19 @@ fn figures(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std:
 fn ratios(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std::fmt::Result {
     let Some(first) = comparison.subjects.first() else { return Ok(()) };
     for (at, other) in comparison.subjects.iter().enumerate().skip(1) {
-        let ratio = |figure: &dyn Fn(&Report) -> Option<f64>| {
-            spread(load.rounds.iter().filter_map(|round| Some(figure(&round[0])? / figure(&round[at])?)), 3)
+        let good = || load.rounds.iter().filter(|round| !round[0].void && !round[at].void);
+        let ratio = |figure: fn(&Report) -> Option<f64>| {
+            spread(good().filter_map(|round| Some(figure(&round[0])? / figure(&round[at])?)), 3)
         };
         writeln!(
             out,
             "\n{} / {}, run by run: throughput {}, server CPU {}, p50 {}, p99 {}.",
             first.name,
             other.name,
-            ratio(&|report| Some(report.requests_per_second)),
-            ratio(&cpu),
-            ratio(&|report| report.latency_us.p50),
-            ratio(&|report| report.latency_us.p99)
+            ratio(|report| Some(report.requests_per_second)),
+            ratio(cpu),
+            ratio(|report| report.latency_us.p50),
+            ratio(|report| report.latency_us.p99)
         )?;
     }
     Ok(())
