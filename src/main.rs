@@ -23,7 +23,7 @@ fn run(serve: &cli::Serve) -> ExitCode {
     match server.run() {
         Ok(_) => ExitCode::from(exit::OK),
         Err(error @ ServerError::Preflight(_)) => cli::refuse(exit::PREFLIGHT, &error),
-        Err(error @ ServerError::Config(_)) => cli::refuse(exit::USAGE, &error),
+        Err(error @ (ServerError::Config(_) | ServerError::Access(_))) => cli::refuse(exit::USAGE, &error),
         Err(error) => cli::refuse(exit::FAILURE, &error),
     }
 }

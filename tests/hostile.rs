@@ -59,6 +59,59 @@ fn a_client_that_half_closes_with_a_request_in_flight_is_gone() {
 }
 
 #[test]
+fn a_client_that_half_closes_gets_what_it_asked_for() {
+    let (server, _) = start();
+    let mut client = server.client();
+    client.send(call("big", json!({ "count": 0, "bytes": 1_000_000 })));
+    client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    assert_eq!(text(&client.answer().json()).len(), 1_000_000);
+    assert!(client.is_closed());
+}
+
+#[test]
+fn a_request_that_ends_in_its_middle_is_told_so() {
+    let (server, _) = start();
+    for part in ["POST /mcp HT", "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n{"] {
+        let mut client = server.client();
+        client.send(part);
+        client.stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let answer = client.answer();
+        assert_eq!((answer.status, answer.code().as_str()), (400, "incomplete_request"));
+    }
+}
+
+#[test]
+fn a_cancelled_stream_of_an_older_client_leaves_its_core_alone() {
+    let (server, _) = start();
+    let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "t", "version": "0" } } });
+    let opened = server.client().ask(common::post(&body.to_string(), ""));
+    let session = format!("Mcp-Session-Id: {}\r\n", opened.header("mcp-session-id").unwrap());
+    let mut client = server.client();
+    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "events",
+        "arguments": { "count": 100_000_000, "bytes": 10 }, "_meta": { "progressToken": "p" } } });
+    client.send(common::post(&body.to_string(), &session));
+    std::thread::sleep(Duration::from_millis(100));
+    drop(client);
+    for _ in 0..20 {
+        echoes(&server);
+    }
+}
+
+#[test]
+fn a_burst_of_events_larger_than_the_queue_arrives_at_once() {
+    let (registry, _) = tools::registry();
+    let mut config = config();
+    config.limits.max_stream_queue_bytes = 1024;
+    let server = TestServer::with_tools(config, registry);
+    let begun = Instant::now();
+    let answer = server.client().ask(call_with_progress("events", json!({ "count": 50, "bytes": 95 })));
+    assert_eq!(answer.events().len(), 51);
+    assert!(begun.elapsed() < Duration::from_secs(5), "nothing waited for a keep-alive");
+}
+
+#[test]
 fn a_tool_that_spins_blocks_its_core_alone_and_is_named() {
     let (registry, _) = tools::registry();
     let config = ServerConfig { stall_threshold_ms: 200, ..config() };

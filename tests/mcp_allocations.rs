@@ -58,7 +58,7 @@ fn allocations(method: &str, name: Option<&[u8]>, members: &str) -> usize {
         name,
         ..RequestHead::default()
     };
-    let at = At { now: Instant::now(), core: 0, principal: "anonymous", traceparent: None };
+    let at = At { now: Instant::now(), core: 0, principal: "anonymous", full: false, traceparent: None };
     let mut out = Vec::with_capacity(4096);
     let mut count = 0;
     for _ in 0..2 {

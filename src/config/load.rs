@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
@@ -108,7 +109,7 @@ impl Sources {
             (None, None) => return Ok(Self { environment, ..Self::default() }),
         };
         let name = path.display().to_string();
-        let text = std::fs::read_to_string(&path).map_err(|error| {
+        let text = read_bounded(&path).map_err(|error| {
             let message = format!("the file cannot be read: {error}");
             ConfigError::one(Problem { key: "config".to_owned(), value: Some(name.clone()), origin, message })
         })?;
@@ -256,4 +257,16 @@ fn read_seconds(setting: &Setting, raw: &Raw) -> Result<Value, (String, String)>
     let millis = (seconds * 1e3).round();
     let fits = millis.is_finite() && millis >= min as f64 && millis <= max as f64;
     if fits { Ok(Value::Integer(millis as u64)) } else { Err(wrong()) }
+}
+
+/// Reads a configuration file, and no device that never ends.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    const MAX_BYTES: u64 = 1 << 20;
+    let mut text = String::new();
+    let read = std::fs::File::open(path)?.take(MAX_BYTES + 1).read_to_string(&mut text)?;
+    if read as u64 > MAX_BYTES {
+        let message = format!("it is longer than {MAX_BYTES} bytes");
+        return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, message));
+    }
+    Ok(text)
 }

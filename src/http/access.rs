@@ -55,8 +55,8 @@ impl fmt::Display for AccessError {
                 )
             }
             AccessError::AnyOriginWithoutAuthentication => f.write_str(
-                "MCP_CORS_ORIGINS=* lets any web page call this server, so it needs authentication to be on; \
-                 switch authentication on or list the origins",
+                "the CORS origin * lets any web page call this server and is refused while there is no authentication; \
+                 list the origins",
             ),
         }
     }

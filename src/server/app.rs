@@ -11,7 +11,7 @@ use super::exchange::{self, Begun, Reply, Serves};
 use super::flight::{Flight, MAX_TURNS};
 use super::setup;
 use crate::config::ServerConfig;
-use crate::http::{HttpLimits, Progress, Reject, RequestReader};
+use crate::http::{HttpLimits, Progress, RequestReader};
 use crate::mcp::Registry;
 use crate::runtime::Activity;
 
@@ -77,8 +77,7 @@ impl App {
                 }
                 Progress::NeedHead { started: false } => return out,
                 Progress::NeedHead { .. } | Progress::NeedBody { .. } => {
-                    let reject =
-                        Reject::new(400, "incomplete_request", "the request ends before its end").closing();
+                    let reject = exchange::incomplete();
                     exchange::refuse(&self.core, &reject, true, &mut out);
                     return out;
                 }

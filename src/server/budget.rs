@@ -25,6 +25,11 @@ impl Budget {
         self.held.load(Ordering::Relaxed)
     }
 
+    /// Whether nothing is left: no request is taken that could make an answer.
+    pub(crate) fn is_full(&self) -> bool {
+        self.held() >= self.max
+    }
+
     fn take(&self, bytes: u64) -> bool {
         let before = self.held.fetch_add(bytes, Ordering::Relaxed);
         if before + bytes <= self.max {
@@ -59,6 +64,17 @@ impl Share {
         }
         self.held = wanted;
         true
+    }
+
+    /// Makes the share cover `bytes` that are there already, beyond the budget if need be.
+    pub(crate) fn hold(&mut self, bytes: usize) {
+        let wanted = steps(bytes as u64);
+        if wanted > self.held {
+            self.budget.held.fetch_add(wanted - self.held, Ordering::Relaxed);
+            self.held = wanted;
+        } else {
+            self.shrink(wanted);
+        }
     }
 
     fn shrink(&mut self, wanted: u64) {
@@ -104,13 +120,18 @@ mod tests {
     }
 
     #[test]
-    fn past_the_budget_nothing_is_taken() {
-        let budget = Budget::new(2 * STEP_BYTES);
+    fn past_the_budget_nothing_is_taken_but_what_exists_is_counted() {
+        let budget = Budget::new(4 * STEP_BYTES);
         let mut first = Share::new(budget.clone());
         let mut second = Share::new(budget.clone());
-        assert!(first.cover(STEP_BYTES as usize));
-        assert!(!second.cover(2 * STEP_BYTES as usize));
-        assert_eq!(budget.held(), STEP_BYTES);
-        assert!(second.cover(STEP_BYTES as usize));
+        assert!(first.cover(2 * STEP_BYTES as usize));
+        assert!(!second.cover(3 * STEP_BYTES as usize));
+        assert_eq!(budget.held(), 2 * STEP_BYTES);
+        assert!(!budget.is_full());
+        second.hold(3 * STEP_BYTES as usize);
+        assert_eq!(budget.held(), 5 * STEP_BYTES);
+        assert!(budget.is_full());
+        drop(second);
+        assert!(!budget.is_full());
     }
 }

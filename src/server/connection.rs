@@ -113,7 +113,7 @@ impl Connection {
                 let next = self.refuse(&reject);
                 self.reader.consume();
                 self.waiting_for = None;
-                self.account();
+                self.share.hold(self.held_bytes());
                 next
             }
             Progress::NeedHead { started } => {
@@ -159,7 +159,8 @@ impl Connection {
             Woken::PhaseChanged => Next::Keep,
             // Nothing is owed, and what was answered may still be on its way: no reset.
             Woken::Eof if !started => Next::Close,
-            Woken::Eof | Woken::Failed => Next::Abort,
+            Woken::Eof => self.refuse(&exchange::incomplete()),
+            Woken::Failed => Next::Abort,
             Woken::Expired if !started => {
                 self.core.metrics().hit(Limit::IdleTime);
                 Next::Close
@@ -233,7 +234,8 @@ impl Connection {
         if self.body.capacity() > KEPT_BODY_BYTES {
             self.body = Vec::new();
         }
-        self.account();
+        // An answer that is there is counted, whatever is left.
+        self.share.hold(self.held_bytes());
         if self.out.len() >= GATHER_BYTES { self.flush().await } else { Next::Keep }
     }
 
@@ -244,8 +246,11 @@ impl Connection {
 
     /// Brings the connection's share of the byte budget up to what it holds; false when the process has no more to give.
     pub(super) fn account(&mut self) -> bool {
-        let buffers = self.out.capacity() + self.body.capacity() + self.stream.staged();
-        self.share.cover(self.reader.held_bytes() + buffers)
+        self.share.cover(self.held_bytes())
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.reader.held_bytes() + self.out.capacity() + self.body.capacity() + self.stream.staged()
     }
 
     fn refuse(&mut self, reject: &Reject) -> Next {
@@ -275,6 +280,7 @@ impl Connection {
             self.poll_write_end(cx)
         })
         .await;
+        self.share.hold(self.held_bytes());
         if sent { Next::Keep } else { Next::Abort }
     }
 

@@ -21,6 +21,8 @@ use crate::runtime::{self, Activity, Listener, Scope, Stream};
 
 /// How long an accepting core pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// The log hears of it this often.
+const WARN_INTERVAL: Duration = Duration::from_secs(5);
 /// A flood of connections lets others have the core after so many.
 const ACCEPTS_IN_A_ROW: u32 = 64;
 /// At a drain, a core whose connections ask nothing for this long has nobody waiting.
@@ -124,6 +126,7 @@ fn unix_s() -> u64 {
 pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) {
     let _accepting = (serves != Serves::Probes).then(|| Accepting::new(core.clone()));
     let mut in_a_row = 0;
+    let mut warned_at = None;
     loop {
         match listener.accept().await {
             Ok(stream) => {
@@ -135,7 +138,10 @@ pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves:
             }
             Err(error) if listener.is_stopped() && error.kind() == ErrorKind::InvalidInput => return,
             Err(error) => {
-                tracing::warn!(core = core.index, "cannot accept a connection: {error}");
+                if warned_at.is_none_or(|at: Instant| at.elapsed() >= WARN_INTERVAL) {
+                    warned_at = Some(Instant::now());
+                    tracing::warn!(core = core.index, "cannot accept connections: {error}");
+                }
                 runtime::sleep(ACCEPT_PAUSE).await;
             }
         }

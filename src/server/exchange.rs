@@ -10,6 +10,7 @@ use super::probes;
 use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
+use crate::limits::Limit;
 use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
 use crate::observe::TraceContext;
 
@@ -153,6 +154,10 @@ fn route(
     let span = reply.span.clone();
     let _entered = span.enter();
     let outcome = match request.method {
+        Method::Post if core.shared.budget.is_full() => {
+            let limit = Limit::BufferedBytes;
+            return done(core, &reply, &Reject::overloaded(limit, core.shared.limits.value(limit)), out);
+        }
         Method::Post => dispatcher.post(&head, request.body, &at, body),
         Method::Get => dispatcher.get(&head, &at, body),
         Method::Delete => dispatcher.delete(&head, &at, body),
@@ -203,6 +208,12 @@ fn done(core: &CoreState, reply: &Reply, reject: &Reject, out: &mut Vec<u8>) -> 
     note_reject(core, reject);
     http::write_reject(out, reject, &reply.head(reject.status, &core.date()));
     Begun::Done { keep: reply.keep() && !reject.close }
+}
+
+/// The refusal of a request whose client stopped sending in its middle.
+pub(crate) fn incomplete() -> Reject {
+    Reject::new(400, "incomplete_request", "the connection was closed before the request was complete")
+        .closing()
 }
 
 /// Writes a refusal of bytes that never became a request, and of requests the reader refused.

@@ -35,6 +35,7 @@ impl Drop for Token {
 }
 
 /// A task that ends only by being dropped.
+#[allow(dead_code, reason = "not every test binary that shares this waits for ever")]
 pub(crate) async fn forever(token: Token) {
     pending::<()>().await;
     drop(token);
