@@ -1,5 +1,7 @@
 //! Progress and log notifications of a running call.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 
 use ringmesh::mcp::{Context, LogLevel, Registry, Tool};
@@ -164,32 +166,29 @@ fn the_answer_waits_for_the_events_and_nothing_follows_it() {
 
 #[test]
 fn an_event_from_another_thread_wakes_the_call() {
-    let threads =
-        Tool::new("threads", "", |_: NoArgs, context: Context| async move {
-            let (done, wait) = std::sync::mpsc::channel::<()>();
-            let other = context.clone();
-            std::thread::spawn(move || {
-                for step in 1..=20 {
-                    std::thread::sleep(std::time::Duration::from_millis(1));
-                    futures_lite::future::block_on(other.progress(f64::from(step), None, None));
-                }
-                drop(done);
-            });
-            let mut rounds = 0;
-            while wait.try_recv() == Err(std::sync::mpsc::TryRecvError::Empty) {
-                rounds += 1;
-                // Woken by the events alone.
-                let mut first = true;
-                std::future::poll_fn(|_| {
-                    if std::mem::take(&mut first) { Poll::Pending } else { Poll::Ready(()) }
-                })
-                .await;
+    let threads = Tool::new("threads", "", |_: NoArgs, context: Context| async move {
+        let steps = Arc::new(AtomicUsize::new(0));
+        let (counter, other) = (steps.clone(), context.clone());
+        std::thread::spawn(move || {
+            for step in 1..=20 {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+                counter.store(step, Ordering::SeqCst);
+                futures_lite::future::block_on(other.progress(step as f64, None, None));
             }
-            Ok(format!("{rounds}"))
         });
+        // Nothing here asks to be woken: the events alone do it.
+        std::future::poll_fn(|_| match steps.load(Ordering::SeqCst) {
+            20 => Poll::Ready(()),
+            _ => Poll::Pending,
+        })
+        .await;
+        Ok("done")
+    });
     let server = Server::new(Registry::new().with(threads));
     let got = server.modern("tools/call", json!({"name": "threads", "_meta": {"progressToken": 1}}));
-    assert_eq!(got.events.len(), 20);
+    assert_eq!(got.content(), "done");
+    // The last event may come too late for a call that has already seen the last step.
+    assert!(matches!(got.events.len(), 19 | 20), "{}", got.events.len());
 }
 
 #[test]
