@@ -1,5 +1,7 @@
 //! The named behaviours that users of the server before this one relied on, each under its own name.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! Clients of each revision over a socket, as the README shows them.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::collections::BTreeSet;

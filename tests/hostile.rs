@@ -1,5 +1,7 @@
 //! Clients and tools that misbehave: everyone else keeps being served.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::io::{Read, Write};

@@ -1,5 +1,7 @@
 //! Each limit is hit from outside: it answers clearly, names itself, shows in the metrics, and costs nobody else.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::time::{Duration, Instant};
@@ -260,4 +262,62 @@ fn sessions() {
         assert_eq!(text(&client.answer().json()), "stayed");
     }
     assert_eq!(open().1.status, 200, "now an idle one makes room");
+}
+
+#[test]
+fn read_ahead_bytes() {
+    let (registry, fate) = tools::registry();
+    let server = TestServer::with_tools(limited(|limits| limits.max_read_ahead_bytes = 4096), registry);
+    let mut client = server.client();
+    client.send(call("linger", json!({ "ms": 400 })));
+    tools::eventually("the call runs", || fate.started.load(std::sync::atomic::Ordering::SeqCst) == 1);
+    let ahead = call("echo", json!({ "message": "x".repeat(1000) }));
+    for _ in 0..50 {
+        client.send(&ahead);
+    }
+    assert_eq!(text(&client.answer().json()), "stayed");
+    for _ in 0..50 {
+        assert_eq!(text(&client.answer().json()).len(), 1000, "what was not read ahead is read later");
+    }
+    assert!(hits(&server, "max_read_ahead_bytes") >= 1);
+}
+
+#[test]
+fn keep_alive_time() {
+    let (registry, _) = tools::registry();
+    let server = TestServer::with_tools(limited(|limits| limits.sse_keepalive_ms = 100), registry);
+    let mut client = server.client();
+    client.send(common::call_with_progress("hum", json!({ "ms": 1000 })));
+    let answer = client.answer();
+    let comments = answer.text().lines().filter(|line| line.starts_with(':')).count();
+    assert!((2..=12).contains(&comments), "{comments} comments in {}", answer.text());
+    assert_eq!(text(answer.events().last().unwrap()), "hummed");
+}
+
+#[test]
+fn probe_connections() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut config = limited(|limits| {
+        limits.max_connections = 1;
+        limits.max_probe_connections = 2;
+    });
+    config.probe_listen = Some(free);
+    let server = TestServer::start(config);
+    let probe = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut held = server.client();
+    let misplaced = held.ask(probe.replace("Host: x", "Host: localhost"));
+    assert_eq!(misplaced.status, 404, "the probes have an address of their own");
+    assert_eq!(server.client().answer().status, 503, "the server is full");
+    let mut probes: Vec<Client> = (0..2).map(|_| Client::connect(free)).collect();
+    for client in &mut probes {
+        assert_eq!(client.ask(probe).status, 200, "and still says that it lives");
+    }
+    assert_eq!(probes[0].ask(call("echo", json!({ "message": "x" }))).status, 404, "but nothing else");
+    let refused = Client::connect(free).answer();
+    assert_eq!(
+        (refused.status, refused.json()["error"]["limit"].as_str()),
+        (503, Some("max_probe_connections"))
+    );
+    let metrics = probes[1].ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(metrics.text().contains("ringmesh_limit_hits_total{limit=\"max_probe_connections\"} 1"));
 }

@@ -2,6 +2,8 @@
 //!
 //! The server is the command in a process of its own, so that the figures are its alone.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::net::SocketAddr;

@@ -1,5 +1,7 @@
 //! A scope that lives long does not grow. It is alone in its process, because it measures the whole of it.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod runtime_support;
 #[path = "runtime_support/scopes.rs"]
 mod scopes;

@@ -1,5 +1,7 @@
 //! The command under signals: it ends in order, loses nothing it accepted, and tells the service manager.
 
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
 mod common;
 
 use std::io::{BufRead, BufReader, Read};

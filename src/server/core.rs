@@ -82,12 +82,12 @@ impl CoreState {
 
     /// Takes an accepted connection in, or tells it that the server is full.
     pub(crate) fn admit(self: &Rc<Self>, stream: Stream, serves: Serves, scope: &Scope) {
-        let places = match serves {
-            Serves::Probes => &self.shared.probe_connections,
-            Serves::Everything | Serves::Mcp => &self.shared.connections,
+        let (places, limit) = match serves {
+            Serves::Probes => (&self.shared.probe_connections, Limit::ProbeConnections),
+            Serves::Everything | Serves::Mcp => (&self.shared.connections, Limit::Connections),
         };
         let Some(place) = places.enter() else {
-            return self.turn_away(stream);
+            return self.turn_away(stream, limit);
         };
         self.metrics().connection_accepted();
         let connection = Connection::new(self.clone(), scope.clone(), stream, serves);
@@ -109,8 +109,7 @@ impl CoreState {
     }
 
     /// Best effort: the answer goes out with the close, without a task of its own.
-    fn turn_away(&self, mut stream: Stream) {
-        let limit = Limit::Connections;
+    fn turn_away(&self, mut stream: Stream, limit: Limit) {
         let reject = Reject::overloaded(limit, self.shared.limits.value(limit)).closing();
         let mut out = Vec::new();
         exchange::refuse(self, &reject, true, &mut out);

@@ -153,7 +153,8 @@ impl Connection {
             if self.poll_send(flight, cx) {
                 return Poll::Ready(Step::Gone);
             }
-            if !moved && !(was_full && !self.is_stream_full(flight)) {
+            let has_new_room = was_full && !self.is_stream_full(flight);
+            if !moved && !has_new_room {
                 break;
             }
             turns += 1;

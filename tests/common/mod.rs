@@ -1,5 +1,10 @@
 //! What the black-box tests share: a server on loopback in this process, and a client that knows only bytes.
-#![allow(dead_code, unreachable_pub, reason = "each test binary is a crate of its own and uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "each test binary is a crate of its own, uses its own part and unwraps what it expects"
+)]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -1,5 +1,10 @@
 //! Tools that misbehave, and tools that tell what happened to them.
-#![allow(dead_code, unreachable_pub, reason = "each test binary is a crate of its own and uses its own part")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "each test binary is a crate of its own, uses its own part and unwraps what it expects"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -70,6 +75,7 @@ pub fn registry() -> (Registry, Arc<Fate>) {
         .tool("spin", "Blocks its core", spins)
         .tool("events", "Sends events", sends_events)
         .tool("big", "Returns many bytes", big)
+        .tool("hum", "Sends one event and then waits", hums)
         .tool("linger", "Waits and tells what became of it", linger)
         .with(Tool::blocking("block", "Blocks a thread of the pool", blocks));
     (registry, fate)
@@ -102,6 +108,12 @@ async fn sends_events(args: Events, ctx: Context) -> Result<&'static str, ToolEr
         ctx.progress(at as f64, Some(args.count as f64), Some(&"x".repeat(args.bytes))).await;
     }
     Ok("sent")
+}
+
+async fn hums(args: Millis, ctx: Context) -> Result<&'static str, ToolError> {
+    ctx.progress(1.0, None, None).await;
+    ringmesh::runtime::sleep(Duration::from_millis(args.ms)).await;
+    Ok("hummed")
 }
 
 async fn big(args: Events, _: Context) -> Result<String, ToolError> {
