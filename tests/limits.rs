@@ -133,6 +133,24 @@ fn buffered_bytes() {
 }
 
 #[test]
+fn buffered_bytes_of_answers_that_nobody_reads() {
+    let (registry, _) = tools::registry();
+    let server = TestServer::with_tools(limited(|limits| limits.max_buffered_bytes = 2 << 20), registry);
+    // More than the sockets' own buffers take, so that most of it stays with the server.
+    let mut slow = server.client();
+    slow.send(call("big", json!({ "count": 0, "bytes": 16 << 20 })));
+    tools::eventually("the budget is used up", || {
+        server.client().call("echo", json!({ "message": "x" })).status == 503
+    });
+    let refused = server.client().call("echo", json!({ "message": "x" }));
+    assert_eq!(refused.json()["error"]["limit"], "max_buffered_bytes", "{refused:?}");
+    assert_eq!(text(&slow.answer().json()).len(), 16 << 20, "the slow reader loses nothing");
+    tools::eventually("what was read is given back", || {
+        server.client().call("echo", json!({ "message": "x" })).status == 200
+    });
+}
+
+#[test]
 fn header_time() {
     let server = TestServer::start(limited(|limits| limits.header_timeout_ms = 200));
     let mut client = server.client();

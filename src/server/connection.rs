@@ -127,6 +127,7 @@ impl Connection {
                         .refuse(&Reject::overloaded(limit, self.core.shared.limits.value(limit)).closing());
                 }
                 if expect_continue {
+                    self.core.metrics().response(100);
                     self.out.extend_from_slice(CONTINUE);
                 }
                 self.more(Limit::BodyTime, true).await
