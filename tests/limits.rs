@@ -214,6 +214,25 @@ fn tool_time() {
 }
 
 #[test]
+fn tool_time_with_a_full_stream() {
+    let (registry, _) = tools::registry();
+    let config = limited(|limits| {
+        limits.tool_timeout_ms = 300;
+        limits.max_stream_queue_bytes = 4096;
+    });
+    let server = TestServer::with_tools(config, registry);
+    let mut slow = server.client();
+    // It has far more to send than anybody reads in its time.
+    slow.send(common::call_with_progress("events", json!({ "count": 1_000_000, "bytes": 1_000 })));
+    std::thread::sleep(Duration::from_millis(700));
+    let events = slow.answer().events();
+    let last = events.last().unwrap();
+    assert_eq!(last["result"]["isError"], true, "{last}");
+    assert!(text(last).contains("300 ms"), "{last}");
+    still_serves(&server);
+}
+
+#[test]
 fn write_time_and_stream_queue() {
     let (registry, _) = tools::registry();
     let server = TestServer::with_tools(limited(|limits| limits.write_timeout_ms = 300), registry);

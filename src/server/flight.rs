@@ -200,6 +200,8 @@ impl Connection {
             events.event(&mut self.out, None, &self.body);
             self.stage();
         }
+        // What was the last event's must not stand before the answer.
+        self.body.clear();
         moved
     }
 
