@@ -9,10 +9,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 
+use super::bounded::Place;
 use super::connection::Connection;
 use super::exchange::{self, Serves};
 use super::roster::{Phase, Roster};
-use super::shared::{Place, Shared};
+use super::shared::Shared;
 use crate::http::{HttpDate, Reject};
 use crate::limits::Limit;
 use crate::mcp::{Dispatcher, Label};
@@ -86,7 +87,7 @@ impl CoreState {
             Serves::Probes => (&self.shared.probe_connections, Limit::ProbeConnections),
             Serves::Everything | Serves::Mcp => (&self.shared.connections, Limit::Connections),
         };
-        let Some(place) = places.enter() else {
+        let Some(place) = places.try_enter() else {
             return self.turn_away(stream, limit);
         };
         self.metrics().connection_accepted();

@@ -5,6 +5,7 @@
 
 mod app;
 mod blocking;
+mod bounded;
 mod budget;
 mod connection;
 mod core;
@@ -13,7 +14,6 @@ mod error;
 mod exchange;
 mod flight;
 mod hooks;
-mod inflight;
 mod probes;
 mod readiness;
 mod roster;

@@ -8,13 +8,13 @@ use socket2::Socket;
 
 use super::Server;
 use super::blocking::{self, Threads};
+use super::bounded::Bounded;
 use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
-use super::inflight::InFlight;
 use super::readiness::Readiness;
 use super::service::Service;
-use super::shared::{Connections, Life, Shared};
+use super::shared::{Life, Shared};
 use super::status::Status;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
@@ -64,9 +64,9 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let shared = Arc::new(Shared {
         access,
         budget: Budget::new(limits.max_buffered_bytes),
-        inflight: InFlight::new(limits.max_inflight_requests),
-        connections: Connections::new(limits.max_connections),
-        probe_connections: Connections::new(limits.max_probe_connections),
+        inflight: Bounded::new(limits.max_inflight_requests),
+        connections: Bounded::new(limits.max_connections),
+        probe_connections: Bounded::new(limits.max_probe_connections),
         life: Life::default(),
         watchdog,
         metrics: Metrics::new(cores, names),

@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::blocking::Threads;
+use super::bounded::Bounded;
 use super::budget::Budget;
-use super::inflight::InFlight;
 use super::service::Service;
 use crate::config::ServerConfig;
 use crate::http::AccessPolicy;
@@ -24,7 +24,8 @@ pub(crate) struct Shared {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessPolicy,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) inflight: InFlight,
+    /// Handlers that are still running after their first poll; those that finish at once never touch it.
+    pub(crate) inflight: Bounded,
     pub(crate) stop: StopFlag,
     /// None without sockets.
     pub(crate) watchdog: Option<Watchdog>,
@@ -35,9 +36,10 @@ pub(crate) struct Shared {
     pub(crate) addresses: Vec<SocketAddr>,
     /// The address of the probes, where they have one of their own.
     pub(crate) probe_address: Option<SocketAddr>,
-    pub(crate) connections: Connections,
+    /// The open client connections of the process; touched when one opens or closes.
+    pub(crate) connections: Bounded,
     /// Those of the probes' own listener, so that a full server can still say that it lives.
-    pub(crate) probe_connections: Connections,
+    pub(crate) probe_connections: Bounded,
     pub(crate) life: Life,
 }
 
@@ -71,39 +73,6 @@ impl Life {
     }
 }
 
-/// The open client connections of the process; touched when one opens or closes.
-#[derive(Debug)]
-pub(crate) struct Connections {
-    max: u64,
-    open: Arc<AtomicU64>,
-}
-
-impl Connections {
-    pub(crate) fn new(max: u64) -> Self {
-        Self { max, open: Arc::default() }
-    }
-
-    /// A place for one more connection, or none.
-    pub(crate) fn enter(&self) -> Option<Place> {
-        let before = self.open.fetch_add(1, Ordering::Relaxed);
-        // A place that is not handed out gives its count back when it is dropped here.
-        let place = Place { open: self.open.clone() };
-        (before < self.max).then_some(place)
-    }
-}
-
-/// One connection's place; dropping it frees it.
-#[derive(Debug)]
-pub(crate) struct Place {
-    open: Arc<AtomicU64>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.open.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,18 +84,5 @@ mod tests {
         life.advance(Phase::Draining);
         life.advance(Phase::Ready);
         assert_eq!(life.phase(), Phase::Draining);
-    }
-
-    #[test]
-    fn places_are_bounded_and_freed() {
-        let connections = Connections::new(2);
-        let first = connections.enter().unwrap();
-        let second = connections.enter().unwrap();
-        assert!(connections.enter().is_none());
-        drop(first);
-        let third = connections.enter().unwrap();
-        assert!(connections.enter().is_none());
-        drop((second, third));
-        assert_eq!(connections.open.load(Ordering::Relaxed), 0);
     }
 }
