@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release --example standalone`, then call `add` at `http://127.0.0.1:8000/mcp`.
 
-use ringmesh::{Context, Registry, Server, ServerConfig, ToolError};
+use ringmesh::{CallError, Context, Registry, Server, ServerConfig};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ struct Add {
     b: f64,
 }
 
-async fn add(args: Add, _ctx: Context) -> Result<String, ToolError> {
+async fn add(args: Add, _ctx: Context) -> Result<String, CallError> {
     Ok((args.a + args.b).to_string())
 }
 

@@ -4,12 +4,12 @@
 //! thread. A tool is a typed async function in a [`Registry`]; a [`Server`] offers it:
 //!
 //! ```no_run
-//! use ringmesh::{Context, Registry, Server, ServerConfig, ToolError};
+//! use ringmesh::{Context, Registry, Server, ServerConfig, CallError};
 //!
 //! #[derive(serde::Deserialize, schemars::JsonSchema)]
 //! struct Greet { name: String }
 //!
-//! async fn greet(args: Greet, _ctx: Context) -> Result<String, ToolError> {
+//! async fn greet(args: Greet, _ctx: Context) -> Result<String, CallError> {
 //!     Ok(format!("Hello, {}", args.name))
 //! }
 //!
@@ -50,7 +50,7 @@ pub mod server;
 pub mod tools;
 
 pub use config::{ConfigError, ServerConfig};
-pub use mcp::{Context, Json, Registry, Reply, Tool, ToolError};
+pub use mcp::{CallError, Context, Json, Registry, Reply, Tool};
 pub use observe::{LogFormat, init_tracing};
 pub use server::{
     App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env,

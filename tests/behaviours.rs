@@ -11,13 +11,13 @@ use std::time::Duration;
 
 use common::{Client, TestServer, call, config, text};
 use ringmesh::runtime::{ExecutorSettings, Queue, Scope, ScopeOptions, spawn_executor};
-use ringmesh::{BoxError, Context, Ended, Registry, Server, ServerConfig, ServerError, Start, ToolError};
+use ringmesh::{BoxError, CallError, Context, Ended, Registry, Server, ServerConfig, ServerError, Start};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Nothing {}
 
 fn registry(name: &'static str, reply: &'static str) -> Registry {
-    let tool = move |_: Nothing, _: Context| async move { Ok::<_, ToolError>(reply) };
+    let tool = move |_: Nothing, _: Context| async move { Ok::<_, CallError>(reply) };
     Registry::new().tool(name, "A tool for tests", tool)
 }
 

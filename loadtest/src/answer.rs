@@ -30,7 +30,7 @@ pub(crate) enum ErrorKind {
     /// The body is not the JSON-RPC answer of this call.
     JsonRpc,
     /// A JSON-RPC error, or a result that says it is one.
-    ToolError,
+    CallError,
     /// The text is not the one that was sent.
     Text,
     /// No answer before the end of the run.
@@ -48,7 +48,7 @@ impl ErrorKind {
             Self::Status => "status",
             Self::ContentType => "content_type",
             Self::JsonRpc => "json_rpc",
-            Self::ToolError => "tool_error",
+            Self::CallError => "tool_error",
             Self::Text => "text",
             Self::Unanswered => "unanswered",
         }
@@ -237,7 +237,7 @@ fn check_message(body: &[u8], key: &Key, message_bytes: usize) -> Result<(), Fau
             }
             Err(Fault::new(ErrorKind::Text, format!("expected {expected:?}: {}", shown())))
         }
-        _ => Err(Fault::new(ErrorKind::ToolError, shown())),
+        _ => Err(Fault::new(ErrorKind::CallError, shown())),
     }
 }
 
@@ -296,9 +296,9 @@ mod tests {
         let other_text = good.replace(&key.message(16), "x");
         assert_eq!(verdict(&json(&other_text), &key, Expect::Any), Err(ErrorKind::Text));
         let failed = good.replace("\"content\"", "\"isError\":true,\"content\"");
-        assert_eq!(verdict(&json(&failed), &key, Expect::Any), Err(ErrorKind::ToolError));
+        assert_eq!(verdict(&json(&failed), &key, Expect::Any), Err(ErrorKind::CallError));
         let error = r#"{"jsonrpc":"2.0","id":1000000000,"error":{"code":-32603,"message":"m"}}"#;
-        assert_eq!(verdict(&json(error), &key, Expect::Any), Err(ErrorKind::ToolError));
+        assert_eq!(verdict(&json(error), &key, Expect::Any), Err(ErrorKind::CallError));
         assert_eq!(verdict(&json("{}"), &key, Expect::Any), Err(ErrorKind::JsonRpc));
         assert_eq!(
             verdict(&http("text/event-stream", ": x\n\n"), &key, Expect::Any),

@@ -1,80 +1,49 @@
 //! The Model Context Protocol: JSON-RPC messages in, answers out.
 //!
 //! No sockets, no clock (`now` is passed in) and no runtime: a [`Dispatcher`] is plain code that any transport can
-//! drive and any test can call. The main path reads top down: [`Dispatcher::post`] checks and parses (`dispatcher`,
-//! `envelope`), the era is chosen (`era`), one of `modern` and `legacy` runs its checks, `tools_call` starts a tool,
-//! and the [`Call`] that comes back is polled by the connection that took the request.
+//! drive and any test can call. The main path reads top down: [`Dispatcher::post`] checks and parses
+//! (`serve/dispatcher`, `message/envelope`), the era is chosen (`message/era`), one of `serve/modern` and
+//! `serve/legacy` runs its checks, `serve/tools_call` starts a tool, and the [`Call`] that comes back is polled by the
+//! connection that took the request.
 //!
-//! | topic | files |
+//! | room | holds |
 //! |---|---|
-//! | messages | `scan`, `envelope`, `head`, `headers`, `method`, `era`, `errors`, `answer`, `json` |
-//! | serving | `dispatcher`, `modern`, `legacy`, `tools_call`, `lists`, `snapshot`, `options` |
-//! | tools | `registry`, `tool`, `handler`, `blocking`, `reply`, `content`, `tool_error`, `capability` |
-//! | schemas | `schema`, `coverage`, `input`, `explain`, `param_headers` |
-//! | a running call | `call`, `context`, `signals`, `outcome`, `level`, `small_text` |
-//! | sessions | `session`, `session_table`, `shard` |
+//! | `message` | one JSON-RPC message: scanner, envelope, heads and headers, methods, eras, the error table |
+//! | `serve` | from a message to its answer: dispatcher, the two eras, the methods, the snapshot that cores read |
+//! | `offer` | what authors register: tools with their handlers, replies, content |
+//! | `schema` | JSON Schemas: read, listed, enforced, explained; parameters mirrored in headers |
+//! | `call` | a running call: context, events, cancellation, outcome |
+//! | `session` | sessions of the revisions before 2026-07-28 |
 
-mod answer;
-mod blocking;
 mod call;
-mod capability;
-mod content;
-mod context;
-mod coverage;
-mod dispatcher;
-mod envelope;
-mod era;
-mod errors;
-mod explain;
 #[doc(hidden)]
 pub mod fuzz;
-mod handler;
-mod head;
-mod headers;
-mod input;
-mod json;
-mod legacy;
-mod level;
-mod lists;
-mod method;
-mod modern;
-mod options;
-mod outcome;
-mod param_headers;
-mod registry;
-mod reply;
-mod scan;
+mod message;
+mod offer;
 mod schema;
+mod serve;
 mod session;
-mod session_table;
-mod shard;
-mod signals;
-mod small_text;
-mod snapshot;
-mod tool;
-mod tool_error;
-mod tools_call;
 
-pub use answer::{Answer, Label, Outcome};
-pub use blocking::{Offload, OffloadFull};
-pub use call::Call;
-pub use capability::{Capability, ClientCapabilities};
-pub use content::{Content, ContentAnnotations, Role};
-pub use context::Context;
-pub use dispatcher::Dispatcher;
-pub use era::{Era, Revision};
-pub use errors::{ErrorInfo, ErrorKind};
-pub use head::{At, HeaderLookup, NoHeaders, RequestHead, Transport};
-pub use level::LogLevel;
-pub use method::MethodKind;
-pub use options::{McpOptions, ServerInfo};
-pub use registry::{Registry, RegistryError};
-pub use reply::{IntoReply, Json, Reply};
-pub use schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
-pub use session::SessionId;
-pub use session_table::SessionTotals;
-pub use tool::{Tool, ToolAnnotations, ToolGroup};
-pub use tool_error::ToolError;
+pub use call::context::Context;
+pub use call::running::Call;
+pub use message::answer::{Answer, Label, Outcome};
+pub use message::capability::{Capability, ClientCapabilities};
+pub use message::era::{Era, Revision};
+pub use message::errors::{ErrorInfo, ErrorKind};
+pub use message::head::{At, HeaderLookup, NoHeaders, RequestHead, Transport};
+pub use message::level::LogLevel;
+pub use message::method::MethodKind;
+pub use offer::blocking::{Offload, OffloadFull};
+pub use offer::call_error::CallError;
+pub use offer::content::{Content, ContentAnnotations, Role};
+pub use offer::registry::{Registry, RegistryError};
+pub use offer::reply::{IntoReply, Json, Reply};
+pub use offer::tool::{Tool, ToolAnnotations, ToolGroup};
+pub use schema::document::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
+pub use serve::dispatcher::Dispatcher;
+pub use serve::options::{McpOptions, ServerInfo};
+pub use session::entry::SessionId;
+pub use session::table::SessionTotals;
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use ringmesh::{Context, Registry, Tool, ToolError};
+use ringmesh::{CallError, Context, Registry, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -65,7 +65,7 @@ pub fn registry() -> (Registry, Arc<Fate>) {
             ringmesh::runtime::sleep(Duration::from_millis(args.ms)).await;
             fate.finished.fetch_add(1, Ordering::SeqCst);
             drop(guard);
-            Ok::<_, ToolError>("stayed")
+            Ok::<_, CallError>("stayed")
         }
     };
     let registry = Registry::new()
@@ -81,21 +81,21 @@ pub fn registry() -> (Registry, Arc<Fate>) {
     (registry, fate)
 }
 
-async fn panics(_: Nothing, _: Context) -> Result<String, ToolError> {
+async fn panics(_: Nothing, _: Context) -> Result<String, CallError> {
     panic!("this tool always does");
 }
 
-async fn panics_later(_: Nothing, _: Context) -> Result<String, ToolError> {
+async fn panics_later(_: Nothing, _: Context) -> Result<String, CallError> {
     ringmesh::runtime::sleep(Duration::from_millis(5)).await;
     panic!("this tool always does");
 }
 
-async fn sleeps(args: Millis, _: Context) -> Result<&'static str, ToolError> {
+async fn sleeps(args: Millis, _: Context) -> Result<&'static str, CallError> {
     ringmesh::runtime::sleep(Duration::from_millis(args.ms)).await;
     Ok("slept")
 }
 
-async fn spins(args: Millis, _: Context) -> Result<&'static str, ToolError> {
+async fn spins(args: Millis, _: Context) -> Result<&'static str, CallError> {
     let end = Instant::now() + Duration::from_millis(args.ms);
     while Instant::now() < end {
         std::hint::spin_loop();
@@ -103,24 +103,24 @@ async fn spins(args: Millis, _: Context) -> Result<&'static str, ToolError> {
     Ok("spun")
 }
 
-async fn sends_events(args: Events, ctx: Context) -> Result<&'static str, ToolError> {
+async fn sends_events(args: Events, ctx: Context) -> Result<&'static str, CallError> {
     for at in 1..=args.count {
         ctx.progress(at as f64, Some(args.count as f64), Some(&"x".repeat(args.bytes))).await;
     }
     Ok("sent")
 }
 
-async fn hums(args: Millis, ctx: Context) -> Result<&'static str, ToolError> {
+async fn hums(args: Millis, ctx: Context) -> Result<&'static str, CallError> {
     ctx.progress(1.0, None, None).await;
     ringmesh::runtime::sleep(Duration::from_millis(args.ms)).await;
     Ok("hummed")
 }
 
-async fn big(args: Events, _: Context) -> Result<String, ToolError> {
+async fn big(args: Events, _: Context) -> Result<String, CallError> {
     Ok("x".repeat(args.bytes))
 }
 
-fn blocks(args: Millis, _: Context) -> Result<&'static str, ToolError> {
+fn blocks(args: Millis, _: Context) -> Result<&'static str, CallError> {
     std::thread::sleep(Duration::from_millis(args.ms));
     Ok("blocked")
 }

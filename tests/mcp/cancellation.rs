@@ -206,7 +206,7 @@ fn a_dropped_call_drops_its_handler_and_tells_what_is_left() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let leak = Tool::new("leak", "", move |_: NoArgs, context: Context| {
         sender.send(context).unwrap();
-        std::future::pending::<Result<&str, ringmesh::mcp::ToolError>>()
+        std::future::pending::<Result<&str, ringmesh::mcp::CallError>>()
     });
     let server = Server::new(Registry::new().with(leak));
     let (headers, body) = modern("tools/call", json!({"name": "leak"}));

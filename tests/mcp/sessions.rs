@@ -14,7 +14,7 @@ use crate::support::{Headers, LEGACY, Server, initialize, poll_pending, request}
 struct NoArgs {}
 
 fn server(change: impl FnOnce(&mut Limits)) -> Server {
-    let wait = |_: NoArgs, _: Context| std::future::pending::<Result<&str, ringmesh::mcp::ToolError>>();
+    let wait = |_: NoArgs, _: Context| std::future::pending::<Result<&str, ringmesh::mcp::CallError>>();
     Server::limited(Registry::new().tool("wait", "Waits for ever", wait), change)
 }
 

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ringmesh::mcp::{
-    Content, Context, Json, McpOptions, Offload, OffloadFull, Registry, Reply, Tool, ToolError,
+    CallError, Content, Context, Json, McpOptions, Offload, OffloadFull, Registry, Reply, Tool,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ struct Weather {
 
 fn tool<R: ringmesh::mcp::IntoReply + 'static>(
     name: &str,
-    body: impl Fn() -> Result<R, ToolError> + Clone + Send + Sync + 'static,
+    body: impl Fn() -> Result<R, CallError> + Clone + Send + Sync + 'static,
 ) -> Tool {
     Tool::new(name, "", move |_: NoArgs, _: Context| {
         let body = body.clone();
@@ -75,7 +75,7 @@ fn a_declared_output_schema_is_enforced() {
             .with(with("good", json!({"n": 1})))
             .with(with("bad", json!({"n": -1, "secret": "x"})))
             .with(tool("none", || Ok("text")).output_schema(schema.clone()))
-            .with(tool::<&str>("fails", || Err(ToolError::failed("no"))).output_schema(schema.clone())),
+            .with(tool::<&str>("fails", || Err(CallError::failed("no"))).output_schema(schema.clone())),
     );
     assert_eq!(server.call("good", json!({})).result()["structuredContent"], json!({"n": 1}));
     for name in ["bad", "none"] {
@@ -90,12 +90,12 @@ fn a_declared_output_schema_is_enforced() {
 fn failures_are_results_and_protocol_errors_are_errors() {
     let server = Server::new(
         Registry::new()
-            .with(tool::<&str>("failed", || Err(ToolError::failed("too late"))))
+            .with(tool::<&str>("failed", || Err(CallError::failed("too late"))))
             .with(tool::<i32_text>("question_mark", || Ok("x".parse::<i32>().map(|n| n.to_string())?)))
-            .with(tool::<&str>("params", || Err(ToolError::invalid_params("no such thing"))))
-            .with(tool::<&str>("internal", || Err(ToolError::internal("password=hunter2"))))
-            .with(tool::<&str>("own", || Err(ToolError::protocol(7, "seven", Some(json!({"a": 1}))))))
-            .with(tool::<&str>("stolen", || Err(ToolError::protocol(-32042, "no", None)))),
+            .with(tool::<&str>("params", || Err(CallError::invalid_params("no such thing"))))
+            .with(tool::<&str>("internal", || Err(CallError::internal("password=hunter2"))))
+            .with(tool::<&str>("own", || Err(CallError::protocol(7, "seven", Some(json!({"a": 1}))))))
+            .with(tool::<&str>("stolen", || Err(CallError::protocol(-32042, "no", None)))),
     );
     let got = server.call("failed", json!({}));
     assert_eq!((got.is_error(), got.content(), got.error()), (true, "too late", Some("tool_failed")));
@@ -207,11 +207,11 @@ fn blocking_server(pool: &Arc<Held>) -> Server {
     let options = McpOptions { offload: Some(pool.clone()), ..McpOptions::default() };
     let slow = |_: NoArgs, context: Context| {
         if context.is_cancelled() {
-            return Err(ToolError::failed("cancelled"));
+            return Err(CallError::failed("cancelled"));
         }
         Ok(format!("{:?}", std::thread::current().name()))
     };
-    let bad = |_: NoArgs, _: Context| -> Result<&str, ToolError> { panic!("secret") };
+    let bad = |_: NoArgs, _: Context| -> Result<&str, CallError> { panic!("secret") };
     Server::with(
         Registry::new().with(Tool::blocking("slow", "", slow)).with(Tool::blocking("bad", "", bad)),
         options,

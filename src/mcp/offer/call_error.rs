@@ -4,16 +4,16 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
-use super::capability::Capability;
-use super::errors::{ErrorKind, is_reserved_code};
-use super::reply::Reply;
+use crate::mcp::message::capability::Capability;
+use crate::mcp::message::errors::{ErrorKind, is_reserved_code};
+use crate::mcp::offer::reply::Reply;
 
 /// The failure of a tool call.
 ///
-/// Every `std::error::Error` turns into one with `?`, as [`ToolError::failed`] with the error's text: take care that
+/// Every `std::error::Error` turns into one with `?`, as [`CallError::failed`] with the error's text: take care that
 /// the text may go to the client.
 #[derive(Debug)]
-pub struct ToolError(pub(crate) Failure);
+pub struct CallError(pub(crate) Failure);
 
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -27,43 +27,43 @@ pub(crate) enum Failure {
     Own { code: i32, message: String, data: Option<Box<Value>> },
 }
 
-impl ToolError {
+impl CallError {
     /// The tool failed in a way that a model can read and react to: a result with `isError: true`.
-    pub fn failed(text: impl Into<Cow<'static, str>>) -> ToolError {
-        ToolError::failed_with(Reply::text(text))
+    pub fn failed(text: impl Into<Cow<'static, str>>) -> CallError {
+        CallError::failed_with(Reply::text(text))
     }
 
-    /// As [`ToolError::failed`], with any content.
-    pub fn failed_with(reply: Reply) -> ToolError {
-        ToolError(Failure::Result(Box::new(reply.failed())))
+    /// As [`CallError::failed`], with any content.
+    pub fn failed_with(reply: Reply) -> CallError {
+        CallError(Failure::Result(Box::new(reply.failed())))
     }
 
     /// The request itself is at fault and a model cannot mend it: a JSON-RPC error -32602.
-    pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> ToolError {
-        ToolError(Failure::Known { kind: ErrorKind::InvalidParams, message: message.into() })
+    pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> CallError {
+        CallError(Failure::Known { kind: ErrorKind::InvalidParams, message: message.into() })
     }
 
     /// The client must declare the capability first: -32021 in 2026-07-28, -32602 before.
-    pub fn missing_capability(capability: Capability) -> ToolError {
-        ToolError(Failure::Missing(capability))
+    pub fn missing_capability(capability: Capability) -> CallError {
+        CallError(Failure::Missing(capability))
     }
 
     /// Something broke inside. The detail goes to the log; the client is told -32603 and no more.
-    pub fn internal(detail: impl Into<Cow<'static, str>>) -> ToolError {
-        ToolError(Failure::Known { kind: ErrorKind::Internal, message: detail.into() })
+    pub fn internal(detail: impl Into<Cow<'static, str>>) -> CallError {
+        CallError(Failure::Known { kind: ErrorKind::Internal, message: detail.into() })
     }
 
     /// A JSON-RPC error with a code of the tool's own, outside -32768 to -32000, which JSON-RPC and MCP reserve; a
     /// code inside becomes -32603.
-    pub fn protocol(code: i32, message: impl Into<String>, data: Option<Value>) -> ToolError {
+    pub fn protocol(code: i32, message: impl Into<String>, data: Option<Value>) -> CallError {
         let code = if is_reserved_code(code) { -32603 } else { code };
-        ToolError(Failure::Own { code, message: message.into(), data: data.map(Box::new) })
+        CallError(Failure::Own { code, message: message.into(), data: data.map(Box::new) })
     }
 }
 
-impl<E: std::error::Error> From<E> for ToolError {
+impl<E: std::error::Error> From<E> for CallError {
     fn from(error: E) -> Self {
-        ToolError::failed(error.to_string())
+        CallError::failed(error.to_string())
     }
 }
 
@@ -74,19 +74,19 @@ mod tests {
     #[test]
     fn reserved_codes_cannot_be_taken() {
         for code in [-32700, -32042, -32020, -32002, -32000, -32768] {
-            let ToolError(Failure::Own { code, .. }) = ToolError::protocol(code, "x", None) else { panic!() };
+            let CallError(Failure::Own { code, .. }) = CallError::protocol(code, "x", None) else { panic!() };
             assert_eq!(code, -32603);
         }
-        let ToolError(Failure::Own { code, .. }) = ToolError::protocol(-31999, "x", None) else { panic!() };
+        let CallError(Failure::Own { code, .. }) = CallError::protocol(-31999, "x", None) else { panic!() };
         assert_eq!(code, -31999);
     }
 
     #[test]
     fn any_error_becomes_a_failed_result() {
-        fn parse() -> Result<i32, ToolError> {
+        fn parse() -> Result<i32, CallError> {
             Ok("x".parse::<i32>()?)
         }
-        let ToolError(Failure::Result(reply)) = parse().unwrap_err() else { panic!() };
+        let CallError(Failure::Result(reply)) = parse().unwrap_err() else { panic!() };
         assert!(reply.is_error);
     }
 }

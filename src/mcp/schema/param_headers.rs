@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::head::HeaderLookup;
-use super::headers::{malformed, mirrored_value, mismatch, missing};
+use crate::mcp::message::head::HeaderLookup;
+use crate::mcp::message::headers::{malformed, mirrored_value, mismatch, missing};
 
 const KEYWORD: &str = "x-mcp-header";
 

@@ -128,7 +128,7 @@ mod tests {
     use serde_json::json;
 
     fn explain(schema: Value, instance: Value) -> String {
-        violations(&crate::mcp::schema::compile(&schema).unwrap(), &instance).unwrap_or_default()
+        violations(&crate::mcp::schema::document::compile(&schema).unwrap(), &instance).unwrap_or_default()
     }
 
     #[test]

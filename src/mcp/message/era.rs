@@ -1,8 +1,8 @@
 //! Protocol revisions, and which era a message belongs to.
 
-use super::envelope::Message;
-use super::head::RequestHead;
-use super::method::MethodKind;
+use crate::mcp::message::envelope::Message;
+use crate::mcp::message::head::RequestHead;
+use crate::mcp::message::method::MethodKind;
 
 /// A protocol revision that this server serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

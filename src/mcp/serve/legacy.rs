@@ -6,19 +6,19 @@
 
 use std::sync::Arc;
 
-use super::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
-use super::capability::ClientCapabilities;
-use super::dispatcher::{Dispatcher, Request};
-use super::envelope::Kind;
-use super::era::{Era, Revision};
-use super::errors::ErrorKind;
-use super::head::{At, RequestHead};
-use super::level::{BAD_LEVEL, LogLevel};
-use super::method::MethodKind;
-use super::modern::method_not_found;
-use super::scan::text;
-use super::session::{Session, SessionId};
-use super::tools_call::{CallMeta, check_progress_token, page};
+use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
+use crate::mcp::message::capability::ClientCapabilities;
+use crate::mcp::message::envelope::Kind;
+use crate::mcp::message::era::{Era, Revision};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::head::{At, RequestHead};
+use crate::mcp::message::level::{BAD_LEVEL, LogLevel};
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::message::scan::text;
+use crate::mcp::serve::dispatcher::{Dispatcher, Request};
+use crate::mcp::serve::modern::method_not_found;
+use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, page};
+use crate::mcp::session::entry::{Session, SessionId};
 
 impl Dispatcher {
     pub(crate) fn take_legacy(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Outcome {

@@ -4,8 +4,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use super::reply::Reply;
-use super::tool_error::ToolError;
+use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::reply::Reply;
 
 /// A bounded pool of threads.
 pub trait Offload: Send + Sync {
@@ -28,7 +28,7 @@ impl std::fmt::Display for OffloadFull {
 
 impl std::error::Error for OffloadFull {}
 
-type JobResult = Result<Reply, ToolError>;
+type JobResult = Result<Reply, CallError>;
 
 #[derive(Default)]
 struct Slot {
@@ -67,7 +67,7 @@ impl Completer {
 impl Drop for Completer {
     fn drop(&mut self) {
         if Arc::strong_count(&self.0) > 1 {
-            self.put(Err(ToolError::internal("the blocking job was dropped before it ended")));
+            self.put(Err(CallError::internal("the blocking job was dropped before it ended")));
         }
     }
 }

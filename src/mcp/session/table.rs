@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
-use super::capability::ClientCapabilities;
-use super::era::Revision;
-use super::errors::ErrorKind;
-use super::session::{Session, SessionId};
-use super::shard::{List, Seen, Shard};
 use crate::limits::{Limit, Limits};
+use crate::mcp::message::capability::ClientCapabilities;
+use crate::mcp::message::era::Revision;
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::session::entry::{Session, SessionId};
+use crate::mcp::session::shard::{List, Seen, Shard};
 
 const SHARDS: usize = 16;
 

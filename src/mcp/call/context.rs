@@ -6,15 +6,15 @@ use std::time::Instant;
 
 use serde::Serialize;
 
-use super::capability::{Capability, ClientCapabilities};
-use super::era::Revision;
-use super::json;
-use super::level::LogLevel;
-use super::session::Session;
-use super::signals::Signals;
-use super::small_text::SmallText;
-use super::snapshot::Snapshot;
-use super::tool_error::ToolError;
+use crate::mcp::call::signals::Signals;
+use crate::mcp::message::capability::{Capability, ClientCapabilities};
+use crate::mcp::message::era::Revision;
+use crate::mcp::message::json;
+use crate::mcp::message::level::LogLevel;
+use crate::mcp::message::small_text::SmallText;
+use crate::mcp::offer::call_error::CallError;
+use crate::mcp::serve::snapshot::Snapshot;
+use crate::mcp::session::entry::Session;
 
 /// The handle that a tool gets for its call. Clones name the same call and may be sent to other threads.
 #[derive(Clone)]
@@ -158,10 +158,10 @@ impl Context {
     ///
     /// # Errors
     /// The protocol error that names what is missing; return it with `?`.
-    pub fn require(&self, capability: Capability) -> Result<(), ToolError> {
+    pub fn require(&self, capability: Capability) -> Result<(), CallError> {
         match self.client_capabilities().has(capability) {
             true => Ok(()),
-            false => Err(ToolError::missing_capability(capability)),
+            false => Err(CallError::missing_capability(capability)),
         }
     }
 

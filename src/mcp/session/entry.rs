@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::capability::ClientCapabilities;
-use super::context::CallState;
-use super::era::Revision;
-use super::level::LogLevel;
-use super::scan::text;
-use super::signals::CancelReason;
+use crate::mcp::call::context::CallState;
+use crate::mcp::call::signals::CancelReason;
+use crate::mcp::message::capability::ClientCapabilities;
+use crate::mcp::message::era::Revision;
+use crate::mcp::message::level::LogLevel;
+use crate::mcp::message::scan::text;
 
 /// The id of a session: 128 random bits in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -9,18 +9,18 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::context::Context;
-use super::coverage;
-use super::handler::Handler;
-use super::input::{InputCheck, OutputCheck};
-use super::json;
-use super::options::McpOptions;
-use super::param_headers::{self, HeaderParam};
-use super::reply::IntoReply;
-use super::schema::Schema;
-use super::tool::{Tool, ToolGroup};
-use super::tool_error::ToolError;
 use crate::limits::Limit;
+use crate::mcp::call::context::Context;
+use crate::mcp::message::json;
+use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::handler::Handler;
+use crate::mcp::offer::reply::IntoReply;
+use crate::mcp::offer::tool::{Tool, ToolGroup};
+use crate::mcp::schema::coverage;
+use crate::mcp::schema::document::Schema;
+use crate::mcp::schema::input::{InputCheck, OutputCheck};
+use crate::mcp::schema::param_headers::{self, HeaderParam};
+use crate::mcp::serve::options::McpOptions;
 
 /// Why a dispatcher cannot be built.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +77,7 @@ impl Registry {
     where
         A: DeserializeOwned + JsonSchema + 'static,
         F: Fn(A, Context) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ToolError>> + 'static,
+        Fut: Future<Output = Result<R, CallError>> + 'static,
         R: IntoReply + 'static,
     {
         self.with(Tool::new(name, description, handler))

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::blocking::Offload;
-use super::json;
 use crate::limits::Limits;
+use crate::mcp::message::json;
+use crate::mcp::offer::blocking::Offload;
 
 /// Who the server says it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::envelope::Message;
-use super::head::RequestHead;
-use super::method::MethodKind;
-use super::scan::text;
+use crate::mcp::message::envelope::Message;
+use crate::mcp::message::head::RequestHead;
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::message::scan::text;
 
 /// True for `application/json`, with parameters or without; a charset must be UTF-8.
 pub(crate) fn is_json(content_type: &[u8]) -> bool {

@@ -3,25 +3,25 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::answer::{Answer, Label, Outcome, Refusal, excerpt};
-use super::call::Call;
-use super::capability::ClientCapabilities;
-use super::context::{CallState, Context};
-use super::dispatcher::{Dispatcher, Request};
-use super::envelope::is_string_or_integer;
-use super::era::Revision;
-use super::errors::ErrorKind;
-use super::handler::Started;
-use super::head::Transport;
-use super::level::LogLevel;
-use super::lists::Pages;
-use super::outcome;
-use super::param_headers;
-use super::reply::Reply;
-use super::scan::text;
-use super::session::Session;
-use super::signals::Signals;
-use super::small_text::SmallText;
+use crate::mcp::call::context::{CallState, Context};
+use crate::mcp::call::outcome;
+use crate::mcp::call::running::Call;
+use crate::mcp::call::signals::Signals;
+use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt};
+use crate::mcp::message::capability::ClientCapabilities;
+use crate::mcp::message::envelope::is_string_or_integer;
+use crate::mcp::message::era::Revision;
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::head::Transport;
+use crate::mcp::message::level::LogLevel;
+use crate::mcp::message::scan::text;
+use crate::mcp::message::small_text::SmallText;
+use crate::mcp::offer::handler::Started;
+use crate::mcp::offer::pages::Pages;
+use crate::mcp::offer::reply::Reply;
+use crate::mcp::schema::param_headers;
+use crate::mcp::serve::dispatcher::{Dispatcher, Request};
+use crate::mcp::session::entry::Session;
 
 /// What the era knows about a call besides the request.
 pub(crate) struct CallMeta {
@@ -139,7 +139,7 @@ impl Drop for Entered {
 }
 
 fn label(state: &CallState) -> Label {
-    use super::method::MethodKind;
+    use crate::mcp::message::method::MethodKind;
     Label { tool: Some(state.tool), ..Label::new(MethodKind::ToolsCall, state.revision.era()) }
 }
 

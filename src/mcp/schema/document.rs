@@ -3,7 +3,7 @@
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 
-use super::scan::{ScanError, Scanner};
+use crate::mcp::message::scan::{ScanError, Scanner};
 
 /// The largest schema that is taken, in bytes of JSON text.
 pub const MAX_SCHEMA_BYTES: usize = 256 << 10;
@@ -77,7 +77,7 @@ impl Schema {
             }
         }
         let mut text = Vec::with_capacity(source.len());
-        super::json::raw(&mut text, source);
+        crate::mcp::message::json::raw(&mut text, source);
         let text = String::from_utf8(text).expect("invariant: line breaks became spaces in UTF-8 text");
         Ok(Schema { text, value })
     }

@@ -3,7 +3,7 @@
 //! The pass keeps the raw text of each field that any method needs and refuses nothing but bad syntax, so that the
 //! checks can then run in the order the specification asks for, with the exact error for each.
 
-use super::scan::{ScanError, Scanner, text};
+use crate::mcp::message::scan::{ScanError, Scanner, text};
 
 /// Whether a value that should be an object is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

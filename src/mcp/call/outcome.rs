@@ -2,12 +2,12 @@
 
 use std::any::Any;
 
-use super::answer::{Answer, Label, Refusal, write_error};
-use super::context::CallState;
-use super::errors::ErrorKind;
-use super::json;
-use super::reply::{Body, Reply};
-use super::tool_error::{Failure, ToolError};
+use crate::mcp::call::context::CallState;
+use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::json;
+use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::reply::{Body, Reply};
 
 /// What the client is told when the fault is ours; the detail is in the log.
 const INTERNAL: &str = "Internal error";
@@ -16,29 +16,29 @@ const INTERNAL: &str = "Internal error";
 pub(crate) fn write(
     out: &mut Vec<u8>,
     state: &CallState,
-    finished: Result<Reply, ToolError>,
+    finished: Result<Reply, CallError>,
     label: Label,
 ) -> Answer {
     match finished {
         Ok(reply) => write_checked(out, state, &reply, label),
-        Err(ToolError(Failure::Result(reply))) => {
+        Err(CallError(Failure::Result(reply))) => {
             write_reply(out, state, &reply);
             answered(ErrorKind::ToolFailed, state, label)
         }
-        Err(ToolError(Failure::Missing(capability))) => {
+        Err(CallError(Failure::Missing(capability))) => {
             let needed = capability.required();
             let message = format!("The client must declare the capability {needed} for this tool");
             let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
             refuse(out, state, &Refusal::new(ErrorKind::MissingCapability, message).with_data(data), label)
         }
-        Err(ToolError(Failure::Known { kind: ErrorKind::Internal, message })) => {
+        Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
             tracing::error!(tool = state.tool_name(), error = %message, "tool failed inside");
             refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
         }
-        Err(ToolError(Failure::Known { kind, message })) => {
+        Err(CallError(Failure::Known { kind, message })) => {
             refuse(out, state, &Refusal::new(kind, message), label)
         }
-        Err(ToolError(Failure::Own { code, message, data })) => {
+        Err(CallError(Failure::Own { code, message, data })) => {
             let data = data.and_then(|data| json::line(&*data).ok());
             write_error(out, Some(state.id.as_str()), code, &message, data.as_deref());
             answered(ErrorKind::ToolProtocol, state, label)
@@ -125,8 +125,9 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 /// Appends `_meta`: who the server is, then the tool's own entries, which cannot replace the former.
 fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, reply: &Reply) {
     let own = reply.meta.iter().flat_map(|meta| meta.iter());
-    let mut own =
-        own.filter(|(key, _)| server.is_none() || *key != super::snapshot::SERVER_INFO_KEY).peekable();
+    let mut own = own
+        .filter(|(key, _)| server.is_none() || *key != crate::mcp::serve::snapshot::SERVER_INFO_KEY)
+        .peekable();
     if server.is_none() && own.peek().is_none() {
         return;
     }
@@ -145,12 +146,12 @@ fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, reply: &Reply) {
 }
 
 /// Logs a caught panic and returns what to answer: nothing of it leaves the server.
-pub(crate) fn panicked(tool: &str, panic: &(dyn Any + Send)) -> ToolError {
+pub(crate) fn panicked(tool: &str, panic: &(dyn Any + Send)) -> CallError {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)");
     tracing::error!(tool, message, "tool panicked");
-    ToolError(Failure::Known { kind: ErrorKind::Panic, message: INTERNAL.into() })
+    CallError(Failure::Known { kind: ErrorKind::Panic, message: INTERNAL.into() })
 }

@@ -6,8 +6,8 @@ use jsonschema::Validator;
 use serde::de::DeserializeOwned;
 use serde_json::{Number, Value};
 
-use super::explain;
-use super::schema::{Schema, compile};
+use crate::mcp::schema::document::{Schema, compile};
+use crate::mcp::schema::explain;
 
 /// How the arguments of one tool are checked.
 pub(crate) struct InputCheck {

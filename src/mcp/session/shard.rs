@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::session::{Session, SessionId};
+use crate::mcp::session::entry::{Session, SessionId};
 
 /// Which list a session is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

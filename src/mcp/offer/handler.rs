@@ -7,14 +7,14 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::blocking::{OffloadFull, completion};
-use super::context::Context;
-use super::errors::ErrorKind;
-use super::input::InputCheck;
-use super::outcome::panicked;
-use super::reply::{IntoReply, Reply};
-use super::tool::ToolFuture;
-use super::tool_error::{Failure, ToolError};
+use crate::mcp::call::context::Context;
+use crate::mcp::call::outcome::panicked;
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::offer::blocking::{OffloadFull, completion};
+use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::reply::{IntoReply, Reply};
+use crate::mcp::offer::tool::ToolFuture;
+use crate::mcp::schema::input::InputCheck;
 
 /// What came of starting a handler.
 pub(crate) enum Started {
@@ -42,7 +42,7 @@ impl<F, A, Fut, R> Handler for Typed<F, A>
 where
     F: Fn(A, Context) -> Fut + Send + Sync,
     A: DeserializeOwned,
-    Fut: Future<Output = Result<R, ToolError>> + 'static,
+    Fut: Future<Output = Result<R, CallError>> + 'static,
     R: IntoReply,
 {
     fn start(&self, arguments: &str, input: &InputCheck, context: Context) -> Started {
@@ -63,7 +63,7 @@ pub(crate) struct Raw<F>(pub(crate) F);
 impl<F, Fut, R> Handler for Raw<F>
 where
     F: Fn(Value, Context) -> Fut + Send + Sync,
-    Fut: Future<Output = Result<R, ToolError>> + 'static,
+    Fut: Future<Output = Result<R, CallError>> + 'static,
     R: IntoReply,
 {
     fn start(&self, arguments: &str, input: &InputCheck, context: Context) -> Started {
@@ -83,7 +83,7 @@ pub(crate) struct Blocking<F, A>(pub(crate) Arc<F>, pub(crate) PhantomData<fn(A)
 
 impl<F, A, R> Handler for Blocking<F, A>
 where
-    F: Fn(A, Context) -> Result<R, ToolError> + Send + Sync + 'static,
+    F: Fn(A, Context) -> Result<R, CallError> + Send + Sync + 'static,
     A: DeserializeOwned + Send + 'static,
     R: IntoReply,
 {
@@ -98,7 +98,7 @@ where
             if own.is_cancelled() {
                 let (kind, message) =
                     (ErrorKind::ShuttingDown, "The call was cancelled before it began".into());
-                return completer.complete(Err(ToolError(Failure::Known { kind, message })));
+                return completer.complete(Err(CallError(Failure::Known { kind, message })));
             }
             let name = own.clone();
             let run = AssertUnwindSafe(|| function(read, own).and_then(IntoReply::into_reply));
@@ -120,13 +120,13 @@ where
 
 fn running<Fut, R>(future: Fut) -> Started
 where
-    Fut: Future<Output = Result<R, ToolError>> + 'static,
+    Fut: Future<Output = Result<R, CallError>> + 'static,
     R: IntoReply,
 {
     Started::Running(Box::pin(async move { finished(future.await) }))
 }
 
-fn finished<R: IntoReply>(result: Result<R, ToolError>) -> Result<Reply, ToolError> {
+fn finished<R: IntoReply>(result: Result<R, CallError>) -> Result<Reply, CallError> {
     result.and_then(IntoReply::into_reply)
 }
 

@@ -6,15 +6,15 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 use std::time::Duration;
 
-use super::answer::{Answer, Label, Refusal};
-use super::context::CallState;
-use super::errors::ErrorKind;
-use super::method::MethodKind;
-use super::outcome;
-use super::reply::Reply;
-use super::signals::CancelReason;
-use super::tool::ToolFuture;
-use super::tool_error::{Failure, ToolError};
+use crate::mcp::call::context::CallState;
+use crate::mcp::call::outcome;
+use crate::mcp::call::signals::CancelReason;
+use crate::mcp::message::answer::{Answer, Label, Refusal};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::reply::Reply;
+use crate::mcp::offer::tool::ToolFuture;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -28,7 +28,7 @@ pub struct Call {
     /// Present until the handler ended or was stopped.
     future: Option<ToolFuture>,
     /// What the handler returned, until it is written.
-    finished: Option<Result<Reply, ToolError>>,
+    finished: Option<Result<Reply, CallError>>,
     label: Label,
     registered: bool,
 }
@@ -160,11 +160,11 @@ impl Call {
             // It was polled once since, and so had its chance to tidy up.
             self.state.signals.discard();
             let refusal = client_cancelled();
-            self.finish(Err(ToolError(Failure::Known { kind: refusal.kind, message: refusal.message })));
+            self.finish(Err(CallError(Failure::Known { kind: refusal.kind, message: refusal.message })));
         }
     }
 
-    fn finish(&mut self, finished: Result<Reply, ToolError>) {
+    fn finish(&mut self, finished: Result<Reply, CallError>) {
         self.drop_future();
         if Arc::strong_count(&self.state) > 1 {
             // The handler left a context somewhere; nothing may be sent after the end.
@@ -173,7 +173,7 @@ impl Call {
         self.finished = Some(finished);
     }
 
-    fn conclude(&mut self, finished: Result<Reply, ToolError>, out: &mut Vec<u8>) -> Answer {
+    fn conclude(&mut self, finished: Result<Reply, CallError>, out: &mut Vec<u8>) -> Answer {
         let answer = outcome::write(out, &self.state, finished, self.label);
         self.label = answer.label;
         answer

@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::call::Call;
-use super::era::{Era, Revision};
-use super::errors::ErrorKind;
-use super::json;
-use super::method::MethodKind;
-use super::session::SessionId;
+use crate::mcp::call::running::Call;
+use crate::mcp::message::era::{Era, Revision};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::json;
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::session::entry::SessionId;
 
 /// What becomes of a message.
 #[derive(Debug)]

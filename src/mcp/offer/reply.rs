@@ -7,9 +7,9 @@ use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::content::Content;
-use super::json;
-use super::tool_error::ToolError;
+use crate::mcp::message::json;
+use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::content::Content;
 
 /// The result of a tool call.
 ///
@@ -52,8 +52,8 @@ impl Reply {
     ///
     /// # Errors
     /// A value that cannot be written as JSON, such as a map with keys that are no strings, is an internal error.
-    pub fn structured<T: Serialize + ?Sized>(value: &T) -> Result<Reply, ToolError> {
-        let json = json::line(value).map_err(|error| ToolError::internal(format!("result: {error}")))?;
+    pub fn structured<T: Serialize + ?Sized>(value: &T) -> Result<Reply, CallError> {
+        let json = json::line(value).map_err(|error| CallError::internal(format!("result: {error}")))?;
         Ok(Reply { body: Body::StructuredCopy, structured: Some(json), is_error: false, meta: None })
     }
 
@@ -90,7 +90,7 @@ pub trait IntoReply {
     ///
     /// # Errors
     /// A value that cannot be written as JSON is an internal error.
-    fn into_reply(self) -> Result<Reply, ToolError>;
+    fn into_reply(self) -> Result<Reply, CallError>;
 }
 
 /// A serialisable result: becomes the tool's `outputSchema`, its `structuredContent`, and the same JSON as text.
@@ -103,49 +103,49 @@ impl<T: Serialize + JsonSchema> IntoReply for Json<T> {
         Some(generator.into_root_schema_for::<T>().to_value())
     }
 
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Reply::structured(&self.0)
     }
 }
 
 impl IntoReply for Reply {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(self)
     }
 }
 
 impl IntoReply for String {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(Reply::text(self))
     }
 }
 
 impl IntoReply for &'static str {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(Reply::text(self))
     }
 }
 
 impl IntoReply for () {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(Reply::blocks([]))
     }
 }
 
 impl IntoReply for Content {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(Reply::blocks([self]))
     }
 }
 
 impl IntoReply for Vec<Content> {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Ok(Reply::blocks(self))
     }
 }
 
 impl IntoReply for Value {
-    fn into_reply(self) -> Result<Reply, ToolError> {
+    fn into_reply(self) -> Result<Reply, CallError> {
         Reply::structured(&self)
     }
 }

@@ -5,18 +5,18 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::answer::{Answer, Label, Outcome, Refusal};
-use super::envelope::{self, Kind, Message};
-use super::era::{self, Era};
-use super::errors::ErrorKind;
-use super::head::{At, RequestHead, Transport};
-use super::headers;
-use super::method::MethodKind;
-use super::options::McpOptions;
-use super::registry::{Registry, RegistryError};
-use super::scan::{ScanError, text};
-use super::session_table::SessionTotals;
-use super::snapshot::{Shared, Snapshot};
+use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal};
+use crate::mcp::message::envelope::{self, Kind, Message};
+use crate::mcp::message::era::{self, Era};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::head::{At, RequestHead, Transport};
+use crate::mcp::message::headers;
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::message::scan::{ScanError, text};
+use crate::mcp::offer::registry::{Registry, RegistryError};
+use crate::mcp::serve::options::McpOptions;
+use crate::mcp::serve::snapshot::{Shared, Snapshot};
+use crate::mcp::session::table::SessionTotals;
 
 /// Answers MCP messages: bytes in, bytes out, on whatever transport and core.
 ///

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use super::blocking::Offload;
-use super::lists::Pages;
-use super::options::McpOptions;
-use super::registry::{Registered, Registry, RegistryError};
-use super::session_table::SessionTable;
-use crate::mcp::{Revision, json};
+use crate::mcp::Revision;
+use crate::mcp::message::json;
+use crate::mcp::offer::blocking::Offload;
+use crate::mcp::offer::pages::Pages;
+use crate::mcp::offer::registry::{Registered, Registry, RegistryError};
+use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::table::SessionTable;
 
 /// The `_meta` key under which a result names its server.
 pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";

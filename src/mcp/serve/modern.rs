@@ -1,17 +1,17 @@
 //! 2026-07-28: each request is checked and served by itself.
 
-use super::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
-use super::capability::ClientCapabilities;
-use super::dispatcher::{Dispatcher, Request};
-use super::envelope::Kind;
-use super::era::{Era, Revision};
-use super::errors::ErrorKind;
-use super::head::Transport;
-use super::headers;
-use super::level::{BAD_LEVEL, LogLevel};
-use super::method::MethodKind;
-use super::scan::text;
-use super::tools_call::{CallMeta, check_progress_token, meta_value, page};
+use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
+use crate::mcp::message::capability::ClientCapabilities;
+use crate::mcp::message::envelope::Kind;
+use crate::mcp::message::era::{Era, Revision};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::head::Transport;
+use crate::mcp::message::headers;
+use crate::mcp::message::level::{BAD_LEVEL, LogLevel};
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::message::scan::text;
+use crate::mcp::serve::dispatcher::{Dispatcher, Request};
+use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, meta_value, page};
 
 const REVISION: Revision = Revision::V2026_07_28;
 

@@ -12,14 +12,14 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use super::context::Context;
-use super::handler::{Blocking, Handler, Raw, Typed};
-use super::reply::{IntoReply, Reply};
-use super::schema::SchemaSource;
-use super::tool_error::ToolError;
+use crate::mcp::call::context::Context;
+use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::handler::{Blocking, Handler, Raw, Typed};
+use crate::mcp::offer::reply::{IntoReply, Reply};
+use crate::mcp::schema::document::SchemaSource;
 
 /// A started handler. It stays on the core that took the request, so it need not be `Send`.
-pub(crate) type ToolFuture = Pin<Box<dyn Future<Output = Result<Reply, ToolError>>>>;
+pub(crate) type ToolFuture = Pin<Box<dyn Future<Output = Result<Reply, CallError>>>>;
 
 /// A family of tools that one flag switches on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ pub struct ToolAnnotations {
     pub open_world_hint: Option<bool>,
 }
 
-/// A tool with everything that can be said about it. Plain ones need only [`Registry::tool`](super::Registry::tool).
+/// A tool with everything that can be said about it. Plain ones need only [`Registry::tool`](crate::mcp::Registry::tool).
 ///
 /// Mistakes in it (a bad name, a bad schema) are reported when the dispatcher is built.
 pub struct Tool {
@@ -78,7 +78,7 @@ impl Tool {
     where
         A: DeserializeOwned + JsonSchema + 'static,
         F: Fn(A, Context) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ToolError>> + 'static,
+        Fut: Future<Output = Result<R, CallError>> + 'static,
         R: IntoReply + 'static,
     {
         let handler = Box::new(Typed(handler, PhantomData));
@@ -90,7 +90,7 @@ impl Tool {
     pub fn blocking<A, F, R>(name: impl Into<String>, description: impl Into<String>, handler: F) -> Tool
     where
         A: DeserializeOwned + JsonSchema + Send + 'static,
-        F: Fn(A, Context) -> Result<R, ToolError> + Send + Sync + 'static,
+        F: Fn(A, Context) -> Result<R, CallError> + Send + Sync + 'static,
         R: IntoReply + 'static,
     {
         let handler = Box::new(Blocking(Arc::new(handler), PhantomData));
@@ -108,7 +108,7 @@ impl Tool {
     ) -> Tool
     where
         F: Fn(Value, Context) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = Result<R, ToolError>> + 'static,
+        Fut: Future<Output = Result<R, CallError>> + 'static,
         R: IntoReply + 'static,
     {
         Tool::with_handler(name, description, input_schema.into(), R::output_schema(), Box::new(Raw(handler)))

@@ -1,0 +1,10 @@
+//! What a server offers, as its author describes it.
+
+pub(crate) mod blocking;
+pub(crate) mod call_error;
+pub(crate) mod content;
+pub(crate) mod handler;
+pub(crate) mod pages;
+pub(crate) mod registry;
+pub(crate) mod reply;
+pub(crate) mod tool;
