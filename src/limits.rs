@@ -136,6 +136,34 @@ limits! {
     BlockingThreads, max_blocking_threads, 4, 1, 1_024;
     /// Calls of blocking tools that wait for a thread; one more is answered 503 with Retry-After.
     BlockingQueue, max_blocking_queue, 64, 1, 65_536;
+    /// Event streams of the process that stay open (GET and `subscriptions/listen`); one more is answered 503 with Retry-After.
+    EventStreams, max_event_streams, 4_096, 1, 1_000_000;
+    /// Resources that one session or one `subscriptions/listen` may subscribe to; one more is refused with -32602.
+    ResourceSubscriptions, max_resource_subscriptions, 256, 1, 65_536;
+    /// Bytes of events that the process keeps for clients that resume a stream; past it the oldest are dropped.
+    ReplayBytes, max_replay_bytes, 64 << 20, 1 << 10, 1 << 40;
+    /// Bytes of events that one session keeps for resumption; past it its oldest are dropped.
+    SessionReplayBytes, max_session_replay_bytes, 1 << 20, 1 << 10, 1 << 30;
+    /// Streams of one session that can be resumed; past it the one that ended first is forgotten.
+    SessionStreams, max_session_streams, 32, 1, 1_024;
+    /// Milliseconds a stream that has ended, or lost its client, can still be resumed.
+    ReplayTime, replay_ttl_ms, 300_000, 10, 86_400_000;
+    /// Milliseconds that clients are asked to wait before they resume a stream (`retry`).
+    RetryTime, sse_retry_ms, 1_000, 10, 600_000;
+    /// Messages of one batch (2025-03-26); more are refused with 400.
+    BatchMessages, max_batch_messages, 64, 1, 1_024;
+    /// Bytes of a resource's URI; more are refused with -32602.
+    UriBytes, max_uri_bytes, 2_048, 64, 65_536;
+    /// Questions that one call may ask its client at once; more is an internal error.
+    Questions, max_questions, 32, 1, 256;
+    /// Milliseconds a call may wait for its client's answer in the revisions before 2026-07-28; the call's own time stands still meanwhile.
+    ClientRequestTime, client_request_timeout_ms, 300_000, 10, 86_400_000;
+    /// Bytes of the sealed `requestState` of a call that asks its client; a call that needs more is refused with -33413.
+    RequestStateBytes, max_request_state_bytes, 16 << 10, 1 << 10, 16 << 10;
+    /// Milliseconds a `requestState` can be used.
+    RequestStateTime, request_state_ttl_ms, 600_000, 10, 86_400_000;
+    /// States of `single_use` handlers that are remembered until they expire; with no room for one more, a retry is answered 503.
+    SingleUseStates, max_single_use_states, 65_536, 16, 16_777_216;
     /// Milliseconds between keep-alive comments on a quiet event stream.
     KeepAliveTime, sse_keepalive_ms, 15_000, 100, 3_600_000;
 }

@@ -13,11 +13,13 @@
 //! | `offer` | what authors register: tools with their handlers, replies, content |
 //! | `schema` | JSON Schemas: read, listed, enforced, explained; parameters mirrored in headers |
 //! | `call` | a running call: context, events, cancellation, outcome |
+//! | `listen` | who is told of changes |
 //! | `session` | sessions of the revisions before 2026-07-28 |
 
 mod call;
 #[doc(hidden)]
 pub mod fuzz;
+mod listen;
 mod message;
 mod offer;
 mod schema;

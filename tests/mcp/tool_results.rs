@@ -261,7 +261,7 @@ fn the_context_knows_the_call() {
     let about = |_: NoArgs, context: Context| async move {
         Ok(json!({
             "id": context.request_id(), "core": context.core(), "who": context.principal(),
-            "tool": context.tool_name(), "revision": context.revision().as_str(),
+            "tool": context.name(), "revision": context.revision().as_str(),
             "seconds": context.deadline().saturating_duration_since(std::time::Instant::now()).as_secs_f64().round()
         }))
     };
@@ -276,7 +276,7 @@ fn the_context_knows_the_call() {
     assert_eq!(got.result()["structuredContent"]["who"], *headers.principal.as_ref().unwrap());
     let (headers, _) = modern("tools/call", json!({"name": "about"}));
     let call = server.start(&headers, body.to_string()).call();
-    assert_eq!((call.timeout(), call.tool_name()), (Duration::from_secs(100), "about"));
+    assert_eq!((call.timeout(), call.name()), (Duration::from_secs(100), "about"));
     assert!(!call.survives_disconnect());
     let _ = request("ping", json!({}));
 }

@@ -2,15 +2,17 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use crate::mcp::call::signals::Signals;
+use crate::mcp::message::answer::Label;
 use crate::mcp::message::capability::{Capability, ClientCapabilities};
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::json;
 use crate::mcp::message::level::LogLevel;
+use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::serve::snapshot::Snapshot;
@@ -22,11 +24,19 @@ pub struct Context {
     pub(crate) state: Arc<CallState>,
 }
 
+/// What a call is of: an index into the catalog that its snapshot holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// A tool.
+    Tool(u32),
+}
+
 /// Everything about one call that outlives the bytes it arrived in.
 pub(crate) struct CallState {
     pub(crate) snapshot: Arc<Snapshot>,
-    pub(crate) tool: u32,
+    pub(crate) target: Target,
     pub(crate) core: usize,
+    pub(crate) timeout: Duration,
     pub(crate) deadline: Instant,
     pub(crate) revision: Revision,
     /// The request id as JSON text, just as it came.
@@ -136,9 +146,9 @@ impl Context {
         self.state.revision
     }
 
-    /// The name of the tool that is called.
-    pub fn tool_name(&self) -> &str {
-        self.state.tool_name()
+    /// What is called: the name of the tool.
+    pub fn name(&self) -> &str {
+        self.state.name()
     }
 
     /// The W3C trace context of the request, where it carried one.
@@ -171,8 +181,22 @@ impl Context {
 }
 
 impl CallState {
-    pub(crate) fn tool_name(&self) -> &str {
-        &self.snapshot.shared().tool(self.tool).name
+    /// The name of what is called.
+    pub(crate) fn name(&self) -> &str {
+        match self.target {
+            Target::Tool(index) => &self.snapshot.catalog().tool(index).name,
+        }
+    }
+
+    /// What to count.
+    pub(crate) fn label(&self) -> Label {
+        let era = self.revision.era();
+        match self.target {
+            Target::Tool(index) => {
+                let tool = self.snapshot.catalog().tool(index).label;
+                Label { tool, ..Label::new(MethodKind::ToolsCall, era) }
+            }
+        }
     }
 }
 
@@ -188,7 +212,7 @@ fn number(out: &mut Vec<u8>, value: f64) {
 impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
-            .field("tool", &self.tool_name())
+            .field("name", &self.name())
             .field("request_id", &self.request_id())
             .finish_non_exhaustive()
     }

@@ -2,11 +2,13 @@
 
 use std::any::Any;
 
-use crate::mcp::call::context::CallState;
+use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
 use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::catalog::SERVER_INFO_KEY;
+use crate::mcp::offer::handler::Produced;
 use crate::mcp::offer::reply::{Body, Reply};
 
 /// What the client is told when the fault is ours; the detail is in the log.
@@ -16,11 +18,11 @@ const INTERNAL: &str = "Internal error";
 pub(crate) fn write(
     out: &mut Vec<u8>,
     state: &CallState,
-    finished: Result<Reply, CallError>,
+    finished: Result<Produced, CallError>,
     label: Label,
 ) -> Answer {
     match finished {
-        Ok(reply) => write_checked(out, state, &reply, label),
+        Ok(Produced::Tool(reply)) => write_checked(out, state, &reply, label),
         Err(CallError(Failure::Result(reply))) => {
             write_reply(out, state, &reply);
             answered(ErrorKind::ToolFailed, state, label)
@@ -32,7 +34,7 @@ pub(crate) fn write(
             refuse(out, state, &Refusal::new(ErrorKind::MissingCapability, message).with_data(data), label)
         }
         Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
-            tracing::error!(tool = state.tool_name(), error = %message, "tool failed inside");
+            tracing::error!(tool = state.name(), error = %message, "tool failed inside");
             refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
         }
         Err(CallError(Failure::Known { kind, message })) => {
@@ -47,7 +49,8 @@ pub(crate) fn write(
 }
 
 fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Label) -> Answer {
-    let tool = state.snapshot.shared().tool(state.tool);
+    let Target::Tool(index) = state.target;
+    let tool = state.snapshot.catalog().tool(index);
     if let (Some(check), false) = (&tool.output_check, reply.is_error)
         && let Err(problem) = check.check(reply.structured.as_deref())
     {
@@ -125,9 +128,7 @@ fn write_text(out: &mut Vec<u8>, text: &str) {
 /// Appends `_meta`: who the server is, then the tool's own entries, which cannot replace the former.
 fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, reply: &Reply) {
     let own = reply.meta.iter().flat_map(|meta| meta.iter());
-    let mut own = own
-        .filter(|(key, _)| server.is_none() || *key != crate::mcp::serve::snapshot::SERVER_INFO_KEY)
-        .peekable();
+    let mut own = own.filter(|(key, _)| server.is_none() || *key != SERVER_INFO_KEY).peekable();
     if server.is_none() && own.peek().is_none() {
         return;
     }

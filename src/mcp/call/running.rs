@@ -11,10 +11,9 @@ use crate::mcp::call::outcome;
 use crate::mcp::call::signals::CancelReason;
 use crate::mcp::message::answer::{Answer, Label, Refusal};
 use crate::mcp::message::errors::ErrorKind;
-use crate::mcp::message::method::MethodKind;
 use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::handler::{HandlerFuture, Produced};
 use crate::mcp::offer::reply::Reply;
-use crate::mcp::offer::tool::ToolFuture;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -26,17 +25,16 @@ use crate::mcp::offer::tool::ToolFuture;
 pub struct Call {
     state: Arc<CallState>,
     /// Present until the handler ended or was stopped.
-    future: Option<ToolFuture>,
+    future: Option<HandlerFuture>,
     /// What the handler returned, until it is written.
-    finished: Option<Result<Reply, CallError>>,
+    finished: Option<Result<Produced, CallError>>,
     label: Label,
     registered: bool,
 }
 
 impl Call {
-    pub(crate) fn new(state: Arc<CallState>, future: ToolFuture) -> Call {
-        let label =
-            Label { tool: Some(state.tool), ..Label::new(MethodKind::ToolsCall, state.revision.era()) };
+    pub(crate) fn new(state: Arc<CallState>, future: HandlerFuture) -> Call {
+        let label = state.label();
         Call { state, future: Some(future), finished: None, label, registered: false }
     }
 
@@ -83,7 +81,7 @@ impl Call {
 
     /// The time the call may take.
     pub fn timeout(&self) -> Duration {
-        self.state.snapshot.shared().tool(self.state.tool).timeout
+        self.state.timeout
     }
 
     /// Stops the call because its time is up and writes a result with `isError: true` that names tool and limit.
@@ -91,7 +89,7 @@ impl Call {
         self.stop(CancelReason::Deadline);
         let text = format!(
             "The tool {} did not finish within {} ms and was cancelled.",
-            self.tool_name(),
+            self.name(),
             self.timeout().as_millis()
         );
         outcome::write_reply(out, &self.state, &Reply::text(text).failed());
@@ -131,9 +129,9 @@ impl Call {
         self.label
     }
 
-    /// The name of the tool.
-    pub fn tool_name(&self) -> &str {
-        self.state.tool_name()
+    /// The name of what is called.
+    pub fn name(&self) -> &str {
+        self.state.name()
     }
 
     /// How often an event found `max_stream_queue_bytes` used up: it waited, or was dropped for being larger.
@@ -146,7 +144,7 @@ impl Call {
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) => self.linger(),
             Ok(Poll::Ready(finished)) => self.finish(finished),
-            Err(panic) => self.finish(Err(outcome::panicked(self.state.tool_name(), &*panic))),
+            Err(panic) => self.finish(Err(outcome::panicked(self.state.name(), &*panic))),
         }
     }
 
@@ -164,7 +162,7 @@ impl Call {
         }
     }
 
-    fn finish(&mut self, finished: Result<Reply, CallError>) {
+    fn finish(&mut self, finished: Result<Produced, CallError>) {
         self.drop_future();
         if Arc::strong_count(&self.state) > 1 {
             // The handler left a context somewhere; nothing may be sent after the end.
@@ -173,7 +171,7 @@ impl Call {
         self.finished = Some(finished);
     }
 
-    fn conclude(&mut self, finished: Result<Reply, CallError>, out: &mut Vec<u8>) -> Answer {
+    fn conclude(&mut self, finished: Result<Produced, CallError>, out: &mut Vec<u8>) -> Answer {
         let answer = outcome::write(out, &self.state, finished, self.label);
         self.label = answer.label;
         answer
@@ -190,7 +188,7 @@ impl Call {
     fn drop_future(&mut self) {
         let Some(future) = self.future.take() else { return };
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(future))) {
-            outcome::panicked(self.state.tool_name(), &*panic);
+            outcome::panicked(self.state.name(), &*panic);
         }
     }
 }
@@ -210,10 +208,7 @@ impl Drop for Call {
 
 impl fmt::Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Call")
-            .field("tool", &self.tool_name())
-            .field("label", &self.label)
-            .finish_non_exhaustive()
+        f.debug_struct("Call").field("name", &self.name()).field("label", &self.label).finish_non_exhaustive()
     }
 }
 

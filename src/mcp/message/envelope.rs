@@ -108,6 +108,12 @@ members! {
         level = "level";
         request_id = "requestId";
         reason = "reason";
+        reference = "ref";
+        argument = "argument";
+        completion_context = "context";
+        notifications = "notifications";
+        input_responses = "inputResponses";
+        request_state = "requestState";
     } nested meta: Meta = "_meta";
 }
 

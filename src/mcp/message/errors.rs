@@ -92,6 +92,34 @@ errors! {
     InvalidParams "invalid_params", Some(-32602), 400 / 200;
     /// No such tool, or not an allowed one.
     UnknownTool "unknown_tool", Some(-32602), 400 / 200;
+    /// No such prompt.
+    UnknownPrompt "unknown_prompt", Some(-32602), 400 / 200;
+    /// No such resource.
+    ResourceNotFound "resource_not_found", Some(-32602), 400 / 200;
+    /// The URI is longer than allowed.
+    UriTooLong "uri_too_long", Some(-32602), 400 / 200, limit UriBytes;
+    /// More resource subscriptions than allowed.
+    TooManySubscriptions "too_many_subscriptions", Some(-32602), 400 / 200, limit ResourceSubscriptions;
+    /// A batch of more messages than allowed.
+    BatchTooLong "batch_too_long", Some(-32600), 400 / 400, limit BatchMessages;
+    /// The request state was altered, has expired, or belongs to another request.
+    InvalidRequestState "invalid_request_state", Some(-32602), 400 / 200;
+    /// What a call would have to remember between rounds is larger than allowed.
+    RequestStateTooLarge "request_state_too_large", Some(-33413), 413 / 200, limit RequestStateBytes;
+    /// As many states that may be used once are remembered as may be.
+    SingleUseFull "single_use_full", Some(-33503), 503 / 503, retry true, limit SingleUseStates;
+    /// A call asks more questions at once than allowed.
+    TooManyQuestions "too_many_questions", Some(-32603), 200 / 200, limit Questions;
+    /// The client did not answer a question of the server's in time.
+    ClientRequestTimeout "client_request_timeout", None, 200 / 200, limit ClientRequestTime;
+    /// The user must visit a URL first (2025-11-25 only).
+    UrlElicitationRequired "url_elicitation_required", Some(-32042), 200 / 200;
+    /// As many event streams are open as may be.
+    EventStreamsFull "event_streams_full", Some(-33503), 503 / 503, retry true, limit EventStreams;
+    /// The session has its stream for unrelated messages already.
+    StreamTaken "stream_taken", Some(-33409), 409 / 409;
+    /// `Last-Event-ID` names no event that can be resumed from.
+    InvalidEventId "invalid_event_id", Some(-32600), 400 / 400;
     /// The tool's arguments do not fit its schema.
     InvalidArguments "invalid_arguments", None, 200 / 200;
     /// The tool said that it failed.
@@ -140,6 +168,8 @@ impl ErrorKind {
         match (self, revision) {
             // The code exists since 2026-07-28 only; older clients know invalid parameters.
             (ErrorKind::MissingCapability, Some(revision)) if !revision.is_modern() => -32602,
+            // The code was given up in 2026-07-28.
+            (ErrorKind::ResourceNotFound, Some(revision)) if !revision.is_modern() => -32002,
             _ => self.info().code.unwrap_or(-32603),
         }
     }
@@ -173,7 +203,7 @@ mod tests {
 
     #[test]
     fn codes_are_the_specified_ones_or_outside_the_reserved_range() {
-        let specified = [-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022];
+        let specified = [-32700, -32600, -32601, -32602, -32603, -32020, -32021, -32022, -32042];
         for info in ErrorKind::ALL {
             let Some(code) = info.code else { continue };
             assert!(specified.contains(&code) || !is_reserved_code(code), "{}", info.label);

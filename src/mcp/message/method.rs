@@ -77,6 +77,8 @@ methods! {
     TasksUpdate "tasks/update";
     NotificationsCancelled "notifications/cancelled";
     NotificationsInitialized "notifications/initialized";
+    NotificationsProgress "notifications/progress";
+    NotificationsRootsListChanged "notifications/roots/list_changed";
 }
 
 impl MethodKind {
@@ -96,7 +98,7 @@ mod tests {
                 assert_eq!(MethodKind::parse(kind.as_str()), *kind);
             }
         }
-        assert_eq!(MethodKind::parse("notifications/roots/list_changed"), MethodKind::OtherNotification);
+        assert_eq!(MethodKind::parse("notifications/other"), MethodKind::OtherNotification);
         assert_eq!(MethodKind::parse("Tools/call"), MethodKind::Unknown);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use crate::mcp::offer::call_error::CallError;
-use crate::mcp::offer::reply::Reply;
+use crate::mcp::offer::handler::Produced;
 
 /// A bounded pool of threads.
 pub trait Offload: Send + Sync {
@@ -28,7 +28,7 @@ impl std::fmt::Display for OffloadFull {
 
 impl std::error::Error for OffloadFull {}
 
-type JobResult = Result<Reply, CallError>;
+type JobResult = Result<Produced, CallError>;
 
 #[derive(Default)]
 struct Slot {

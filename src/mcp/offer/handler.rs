@@ -2,6 +2,7 @@
 
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
@@ -13,13 +14,21 @@ use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::blocking::{OffloadFull, completion};
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::reply::{IntoReply, Reply};
-use crate::mcp::offer::tool::ToolFuture;
 use crate::mcp::schema::input::InputCheck;
+
+/// What a handler made.
+pub(crate) enum Produced {
+    /// The result of a tool.
+    Tool(Reply),
+}
+
+/// A started handler. It stays on the core that took the request, so it need not be `Send`.
+pub(crate) type HandlerFuture = Pin<Box<dyn Future<Output = Result<Produced, CallError>>>>;
 
 /// What came of starting a handler.
 pub(crate) enum Started {
     /// It runs when polled.
-    Running(ToolFuture),
+    Running(HandlerFuture),
     /// The arguments do not fit; the sentence says why.
     Invalid(String),
     /// The blocking pool is full.
@@ -101,12 +110,12 @@ where
                 return completer.complete(Err(CallError(Failure::Known { kind, message })));
             }
             let name = own.clone();
-            let run = AssertUnwindSafe(|| function(read, own).and_then(IntoReply::into_reply));
-            let result = catch_unwind(run).unwrap_or_else(|panic| Err(panicked(name.tool_name(), &*panic)));
+            let run = AssertUnwindSafe(|| finished(function(read, own)));
+            let result = catch_unwind(run).unwrap_or_else(|panic| Err(panicked(name.name(), &*panic)));
             drop(name);
             completer.complete(result);
         });
-        let pool = context.state.snapshot.shared().offload.as_ref();
+        let pool = context.state.snapshot.shared().options.offload.as_ref();
         match pool.map_or(Err(OffloadFull), |pool| pool.submit(job)) {
             Ok(()) => Started::Running(Box::pin(completion)),
             Err(OffloadFull) => Started::Full,
@@ -126,8 +135,8 @@ where
     Started::Running(Box::pin(async move { finished(future.await) }))
 }
 
-fn finished<R: IntoReply>(result: Result<R, CallError>) -> Result<Reply, CallError> {
-    result.and_then(IntoReply::into_reply)
+fn finished<R: IntoReply>(result: Result<R, CallError>) -> Result<Produced, CallError> {
+    result.and_then(IntoReply::into_reply).map(Produced::Tool)
 }
 
 /// Tries the typed read; an author's own `Deserialize` may panic.

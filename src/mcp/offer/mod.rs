@@ -2,6 +2,7 @@
 
 pub(crate) mod blocking;
 pub(crate) mod call_error;
+pub(crate) mod catalog;
 pub(crate) mod content;
 pub(crate) mod handler;
 pub(crate) mod pages;

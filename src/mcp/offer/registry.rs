@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
@@ -101,7 +102,7 @@ impl Registry {
     }
 
     /// Checks every tool and keeps those that the options allow.
-    pub(crate) fn build(self, options: &McpOptions) -> Result<Vec<Registered>, RegistryError> {
+    pub(crate) fn build(self, options: &McpOptions) -> Result<Vec<Arc<Registered>>, RegistryError> {
         let filter = Filter::new(options)?;
         let mut names = HashSet::new();
         let mut registered = Vec::with_capacity(self.tools.len());
@@ -116,7 +117,8 @@ impl Registry {
             let ready = Registered::new(tool, options)
                 .map_err(|problem| RegistryError(format!("the tool {name} {problem}")))?;
             if allowed {
-                registered.push(ready);
+                let label = u32::try_from(registered.len()).ok();
+                registered.push(Arc::new(Registered { label, ..ready }));
             }
         }
         Ok(registered)
@@ -168,6 +170,8 @@ impl<'a> Filter<'a> {
 /// A tool that is ready to be called.
 pub(crate) struct Registered {
     pub(crate) name: String,
+    /// Its place among the tools that label metrics; those that came after the start have none.
+    pub(crate) label: Option<u32>,
     pub(crate) timeout: Duration,
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) input: InputCheck,
@@ -208,6 +212,7 @@ impl Registered {
             modern_entry: entry(&tool, &input, output.as_ref()),
             legacy_entry: entry(&tool, &input, legacy_output),
             timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
+            label: None,
             name: tool.name,
             handler: tool.handler,
             input: check,

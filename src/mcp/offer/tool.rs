@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::marker::PhantomData;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,11 +14,8 @@ use serde_json::{Map, Value};
 use crate::mcp::call::context::Context;
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::handler::{Blocking, Handler, Raw, Typed};
-use crate::mcp::offer::reply::{IntoReply, Reply};
+use crate::mcp::offer::reply::IntoReply;
 use crate::mcp::schema::document::SchemaSource;
-
-/// A started handler. It stays on the core that took the request, so it need not be `Send`.
-pub(crate) type ToolFuture = Pin<Box<dyn Future<Output = Result<Reply, CallError>>>>;
 
 /// A family of tools that one flag switches on or off.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal};
@@ -23,11 +23,15 @@ use crate::mcp::session::table::SessionTotals;
 /// A clone serves the same tools and the same sessions. Give each core a clone of its own: a call holds on to the
 /// clone that started it, and that count should not travel between cores.
 pub struct Dispatcher {
-    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) shared: Arc<Shared>,
+    /// What this core serves; replaced when the catalog has changed. No other core takes this lock.
+    snapshot: Mutex<Arc<Snapshot>>,
 }
 
 /// One message, with what is known about it so far.
 pub(crate) struct Request<'a> {
+    /// What is on offer, the same for all of the request.
+    pub(crate) snapshot: &'a Arc<Snapshot>,
     pub(crate) head: &'a RequestHead<'a>,
     pub(crate) message: &'a Message<'a>,
     pub(crate) at: &'a At<'a>,
@@ -45,7 +49,21 @@ impl Dispatcher {
     /// blocking tool without a pool: the error names it and says what is allowed.
     pub fn new(registry: Registry, options: McpOptions) -> Result<Dispatcher, RegistryError> {
         let shared = Arc::new(Shared::build(registry, options)?);
-        Ok(Dispatcher { snapshot: Arc::new(Snapshot::new(shared)) })
+        Ok(Dispatcher::over(shared))
+    }
+
+    fn over(shared: Arc<Shared>) -> Dispatcher {
+        let snapshot = Mutex::new(Arc::new(Snapshot::new(shared.clone())));
+        Dispatcher { shared, snapshot }
+    }
+
+    /// What is on offer now.
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        let mut snapshot = crate::mcp::lock(&self.snapshot);
+        if !snapshot.is_current() {
+            *snapshot = Arc::new(Snapshot::new(self.shared.clone()));
+        }
+        snapshot.clone()
     }
 
     /// Takes the body of a POST. An answer's JSON is appended to `out`.
@@ -77,22 +95,22 @@ impl Dispatcher {
 
     /// Ends the sessions whose time is over, and says how many; call it every few seconds.
     pub fn sweep(&self, now: Instant) -> usize {
-        self.snapshot.shared().sessions.sweep(now)
+        self.shared.sessions.sweep(now)
     }
 
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
-        self.snapshot.shared().sessions.len()
+        self.shared.sessions.len()
     }
 
     /// What became of the sessions so far.
     pub fn session_totals(&self) -> SessionTotals {
-        self.snapshot.shared().sessions.totals()
+        self.shared.sessions.totals()
     }
 
-    /// The names of the tools on offer; a label's `tool` is an index into them.
+    /// The names of the tools that were on offer at the start; a label's `tool` is an index into them.
     pub fn tools(&self) -> impl ExactSizeIterator<Item = &str> {
-        self.snapshot.shared().tools().iter().map(|tool| tool.name.as_str())
+        self.shared.tool_labels.iter().map(String::as_str)
     }
 
     fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<(), Refusal> {
@@ -100,7 +118,7 @@ impl Dispatcher {
             let at = error.valid_up_to();
             Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not UTF-8 from byte {at} on"))
         })?;
-        let max = self.snapshot.shared().max_depth;
+        let max = self.shared.max_depth;
         message.parse(text, max).map_err(|error| match error {
             ScanError::Syntax(at) => {
                 let sentence =
@@ -130,7 +148,8 @@ impl Dispatcher {
             Err(refusal) => return refuse_early(out, &refusal, known_id(message)),
         };
         let kind = MethodKind::parse(&method);
-        let request = Request { head, message, at, id: message.id, method: &method, kind };
+        let snapshot = &self.snapshot();
+        let request = Request { snapshot, head, message, at, id: message.id, method: &method, kind };
         match era::select(head, message, kind) {
             Era::Modern => self.take_modern(&request, out),
             _ => self.take_legacy(&request, out),
@@ -151,7 +170,7 @@ impl Dispatcher {
 impl Clone for Dispatcher {
     /// A handle for another core.
     fn clone(&self) -> Self {
-        Dispatcher { snapshot: Arc::new(self.snapshot.for_another_core()) }
+        Dispatcher::over(self.shared.clone())
     }
 }
 

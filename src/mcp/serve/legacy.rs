@@ -48,7 +48,7 @@ impl Dispatcher {
         check_params(request)?;
         check_progress_token(request)?;
         if request.kind != MethodKind::Ping {
-            self.snapshot.shared().sessions.initialized(&session.0, request.at.now);
+            self.shared.sessions.initialized(&session.0, request.at.now);
         }
         match request.kind {
             MethodKind::ToolsCall => {
@@ -63,7 +63,7 @@ impl Dispatcher {
                 return self.call_tool(request, id, meta, out);
             }
             MethodKind::ToolsList => {
-                write_result(out, id, page(&self.snapshot.shared().legacy_tools, request)?);
+                write_result(out, id, page(&request.snapshot.catalog().legacy_tools, request)?);
             }
             MethodKind::Ping => write_result(out, id, b"{}"),
             MethodKind::LoggingSetLevel => {
@@ -94,8 +94,8 @@ impl Dispatcher {
             .map_err(|problem| invalid(format!("params.capabilities {problem}")))?;
         let served = Revision::parse(version.as_bytes()).filter(|revision| !revision.is_modern());
         let revision = served.unwrap_or(Revision::NEWEST_LEGACY);
-        let shared = self.snapshot.shared();
-        let session = shared
+        let session = self
+            .shared
             .sessions
             .open(request.at.principal, revision, capabilities, request.at.now)
             .map_err(|kind| Refusal::new(kind, full_message(kind)))?;
@@ -103,7 +103,7 @@ impl Dispatcher {
         out.extend_from_slice(id.as_bytes());
         out.extend_from_slice(br#","result":{"protocolVersion":""#);
         out.extend_from_slice(revision.as_str().as_bytes());
-        out.extend_from_slice(&shared.initialize_tail);
+        out.extend_from_slice(&request.snapshot.catalog().initialize_tail);
         out.push(b'}');
         Ok(Answer { session_id: Some(session.id), ..Answer::with_body(200, label) })
     }
@@ -115,7 +115,7 @@ impl Dispatcher {
         };
         match request.kind {
             MethodKind::NotificationsInitialized => {
-                self.snapshot.shared().sessions.initialized(&session.0, request.at.now);
+                self.shared.sessions.initialized(&session.0, request.at.now);
             }
             // A malformed cancellation is ignored, as one for an unknown request is.
             MethodKind::NotificationsCancelled => {
@@ -152,7 +152,7 @@ impl Dispatcher {
         match self.session(head, at) {
             Ok(session) => {
                 let session = InUse(session);
-                self.snapshot.shared().sessions.delete(session.0.id);
+                self.shared.sessions.delete(session.0.id);
                 Answer::empty(204, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),
@@ -176,7 +176,7 @@ impl Dispatcher {
                             MCP-Protocol-Version 2026-07-28 and its _meta";
             return refuse(ErrorKind::SessionRequired, sentence.to_owned());
         };
-        let sessions = &self.snapshot.shared().sessions;
+        let sessions = &self.shared.sessions;
         let session = SessionId::parse(header).and_then(|id| sessions.enter(id, at.principal, at.now));
         let Some(session) = session else {
             let sentence = "The session does not exist or has ended; open a new one with initialize";

@@ -38,14 +38,14 @@ impl Dispatcher {
         let capabilities = check(request)?;
         let log_level = log_level(request)?;
         check_progress_token(request)?;
-        let shared = self.snapshot.shared();
+        let catalog = request.snapshot.catalog();
         match request.kind {
             MethodKind::ToolsCall => {
                 let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
                 return self.call_tool(request, id, meta, out);
             }
-            MethodKind::ToolsList => write_result(out, id, page(&shared.modern_tools, request)?),
-            _ => write_result(out, id, &shared.discover),
+            MethodKind::ToolsList => write_result(out, id, page(&catalog.modern_tools, request)?),
+            _ => write_result(out, id, &catalog.discover),
         }
         Ok(Outcome::Answer(Answer::with_body(200, label)))
     }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -60,6 +60,8 @@ pub struct McpOptions {
     pub workflow_tools: bool,
     /// How long a client may keep a list (`ttlMs`, 2026-07-28).
     pub list_ttl: Duration,
+    /// The wall clock, for what must outlive a restart; tests set their own.
+    pub clock: fn() -> SystemTime,
     /// The threads for blocking tools; needed only where one is registered.
     pub offload: Option<Arc<dyn Offload>>,
 }
@@ -76,6 +78,7 @@ impl Default for McpOptions {
             taskqueue_tools: true,
             workflow_tools: true,
             list_ttl: Duration::from_secs(300),
+            clock: SystemTime::now,
             offload: None,
         }
     }

@@ -1,126 +1,78 @@
 //! What every core reads to serve requests, and the one handle to it that a core keeps.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use crate::mcp::Revision;
-use crate::mcp::message::json;
-use crate::mcp::offer::blocking::Offload;
-use crate::mcp::offer::pages::Pages;
-use crate::mcp::offer::registry::{Registered, Registry, RegistryError};
+use crate::mcp::listen::hub::Hub;
+use crate::mcp::offer::catalog::{Catalog, server_meta};
+use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
 use crate::mcp::session::table::SessionTable;
 
-/// The `_meta` key under which a result names its server.
-pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
-
-/// A core's own handle: its reference count is touched once a call, so no two cores should share it.
+/// A core's own handle on what is offered at one moment: its reference count is touched once a call, so no two cores
+/// should share it.
 pub(crate) struct Snapshot {
     shared: Arc<Shared>,
+    catalog: Arc<Catalog>,
+    generation: u64,
 }
 
 impl Snapshot {
     pub(crate) fn new(shared: Arc<Shared>) -> Snapshot {
-        Snapshot { shared }
+        // The generation is read first: a catalog that is newer than its number is only fetched once more.
+        let generation = shared.generation();
+        let catalog = crate::mcp::lock(&shared.catalog).clone();
+        Snapshot { shared, catalog, generation }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    pub(crate) fn for_another_core(&self) -> Snapshot {
-        Snapshot { shared: self.shared.clone() }
+    pub(crate) fn catalog(&self) -> &Catalog {
+        &self.catalog
+    }
+
+    /// True while nothing was added or removed since.
+    pub(crate) fn is_current(&self) -> bool {
+        self.generation == self.shared.generation()
     }
 }
 
-/// Built once from the registry and the options; sessions are all that changes in it.
+/// One for the process. What is on offer can be replaced; the rest is built once.
 pub(crate) struct Shared {
-    tools: Vec<Registered>,
-    /// Indexes of the tools in the order of their names.
-    by_name: Vec<u32>,
+    pub(crate) options: McpOptions,
     /// `"io.modelcontextprotocol/serverInfo":{…}`
     pub(crate) server_meta: Box<[u8]>,
-    /// The result of `server/discover`.
-    pub(crate) discover: Box<[u8]>,
-    /// What follows the protocol version in the result of `initialize`.
-    pub(crate) initialize_tail: Box<[u8]>,
-    pub(crate) modern_tools: Pages,
-    pub(crate) legacy_tools: Pages,
     pub(crate) sessions: SessionTable,
-    pub(crate) offload: Option<Arc<dyn Offload>>,
+    pub(crate) hub: Hub,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
+    /// The names of the tools there were at the start: the closed set that labels metrics.
+    pub(crate) tool_labels: Vec<String>,
+    catalog: Mutex<Arc<Catalog>>,
+    /// Grows with every change of the catalog, after the change.
+    generation: AtomicU64,
 }
 
 impl Shared {
     pub(crate) fn build(registry: Registry, options: McpOptions) -> Result<Shared, RegistryError> {
         let tools = registry.build(&options)?;
-        let mut by_name: Vec<u32> = (0u32..).zip(&tools).map(|(index, _)| index).collect();
-        by_name.sort_by_key(|index| &tools[*index as usize].name);
-        let server_info = options.server.to_json();
-        let server_meta = format!(r#""{SERVER_INFO_KEY}":{server_info}"#).into_bytes().into_boxed_slice();
-        let limits = options.limits;
-        let page = usize::try_from(limits.max_page_entries).unwrap_or(usize::MAX);
-        let ttl_ms = u64::try_from(options.list_ttl.as_millis()).unwrap_or(u64::MAX);
-        let cache = format!(r#","ttlMs":{ttl_ms},"cacheScope":"public""#);
-        let instructions = options.instructions.as_deref().map(instructions).unwrap_or_default();
-        let meta = String::from_utf8_lossy(&server_meta);
-        let modern_end = format!(r#"{cache},"_meta":{{{meta}}}}}"#);
-        let modern_tools: Vec<&str> = tools.iter().map(|tool| &*tool.modern_entry).collect();
-        let legacy_tools: Vec<&str> = tools.iter().map(|tool| &*tool.legacy_entry).collect();
+        let limits = &options.limits;
         Ok(Shared {
-            by_name,
-            discover: discover(&instructions, &modern_end),
-            initialize_tail: format!(
-                r#"","capabilities":{CAPABILITIES},"serverInfo":{server_info}{instructions}}}"#
-            )
-            .into_bytes()
-            .into(),
-            modern_tools: Pages::build(
-                r#""resultType":"complete","#,
-                "tools",
-                &modern_tools,
-                &modern_end,
-                page,
-            ),
-            legacy_tools: Pages::build("", "tools", &legacy_tools, "}", page),
-            tools,
-            server_meta,
-            sessions: SessionTable::new(&limits),
-            offload: options.offload,
+            server_meta: server_meta(&options).into_bytes().into(),
+            sessions: SessionTable::new(limits),
+            hub: Hub::default(),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
+            tool_labels: tools.iter().map(|tool| tool.name.clone()).collect(),
+            catalog: Mutex::new(Arc::new(Catalog::build(tools, &options))),
+            generation: AtomicU64::new(0),
+            options,
         })
     }
 
-    pub(crate) fn tool(&self, index: u32) -> &Registered {
-        &self.tools[index as usize]
+    fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
     }
-
-    pub(crate) fn find(&self, name: &str) -> Option<u32> {
-        let place = self.by_name.binary_search_by_key(&name, |index| &self.tool(*index).name).ok()?;
-        Some(self.by_name[place])
-    }
-
-    pub(crate) fn tools(&self) -> &[Registered] {
-        &self.tools
-    }
-}
-
-/// What the server offers, in both eras.
-const CAPABILITIES: &str = r#"{"logging":{},"tools":{}}"#;
-
-fn instructions(text: &str) -> String {
-    let mut member = br#","instructions":"#.to_vec();
-    json::string(&mut member, text);
-    String::from_utf8(member).expect("invariant: a JSON string is UTF-8")
-}
-
-fn discover(instructions: &str, end: &str) -> Box<[u8]> {
-    let versions = Revision::ALL.iter().map(|revision| format!("\"{}\"", revision.as_str()));
-    let versions = versions.collect::<Vec<_>>().join(",");
-    format!(
-        r#"{{"resultType":"complete","supportedVersions":[{versions}],"capabilities":{CAPABILITIES}{instructions}{end}"#
-    )
-    .into_bytes()
-    .into()
 }

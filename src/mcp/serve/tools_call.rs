@@ -2,8 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::mcp::call::context::{CallState, Context};
+use crate::mcp::call::context::{CallState, Context, Target};
 use crate::mcp::call::outcome;
 use crate::mcp::call::running::Call;
 use crate::mcp::call::signals::Signals;
@@ -42,9 +43,9 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let entered = Entered(meta.session.clone());
-        let index = self.find_tool(request)?;
+        let index = find_tool(request)?;
         let arguments = arguments(request)?;
-        let tool = self.snapshot.shared().tool(index);
+        let tool = request.snapshot.catalog().tool(index);
         if !tool.header_params.is_empty()
             && meta.revision.is_modern()
             && request.head.transport == Transport::Http
@@ -56,7 +57,7 @@ impl Dispatcher {
             let message = "The server runs as many handlers as max_inflight_requests allows; try again later";
             return Err(Refusal::new(ErrorKind::InflightFull, message));
         }
-        let state = Arc::new(self.call_state(request, id, index, meta, tool.timeout));
+        let state = Arc::new(call_state(request, id, Target::Tool(index), meta, tool.timeout));
         let context = Context { state: state.clone() };
         let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));
         let started = catch_unwind(start).unwrap_or_else(|panic| {
@@ -75,49 +76,50 @@ impl Dispatcher {
                     tool.name
                 );
                 let refusal = Refusal::new(ErrorKind::BlockingFull, message);
-                let label = label(&state);
+                let label = state.label();
                 Ok(Outcome::Answer(refusal.answer(out, Some(id), Some(state.revision), label)))
             }
         }
     }
+}
 
-    fn find_tool(&self, request: &Request<'_>) -> Result<u32, Refusal> {
-        let Some(name) = request.message.params.name.and_then(text) else {
-            let message = "Invalid params: params.name is required and must be a string";
-            return Err(Refusal::new(ErrorKind::InvalidParams, message));
-        };
-        self.snapshot
-            .shared()
-            .find(&name)
-            .ok_or_else(|| Refusal::new(ErrorKind::UnknownTool, format!("Unknown tool: {}", excerpt(&name))))
-    }
+fn find_tool(request: &Request<'_>) -> Result<u32, Refusal> {
+    let Some(name) = request.message.params.name.and_then(text) else {
+        let message = "Invalid params: params.name is required and must be a string";
+        return Err(Refusal::new(ErrorKind::InvalidParams, message));
+    };
+    request
+        .snapshot
+        .catalog()
+        .find_tool(&name)
+        .ok_or_else(|| Refusal::new(ErrorKind::UnknownTool, format!("Unknown tool: {}", excerpt(&name))))
+}
 
-    fn call_state(
-        &self,
-        request: &Request<'_>,
-        id: &str,
-        tool: u32,
-        meta: CallMeta,
-        timeout: std::time::Duration,
-    ) -> CallState {
-        let at = request.at;
-        let traceparent = at.traceparent.and_then(|value| std::str::from_utf8(value).ok());
-        CallState {
-            snapshot: self.snapshot.clone(),
-            tool,
-            core: at.core,
-            // A deadline beyond the clock's range is none that anyone lives to see.
-            deadline: at.now.checked_add(timeout).unwrap_or(at.now + std::time::Duration::from_secs(86_400)),
-            revision: meta.revision,
-            id: SmallText::from(id),
-            principal: SmallText::from(at.principal),
-            progress_token: meta_value(request.message.params.meta.progress_token).map(SmallText::from),
-            log_level: meta.log_level,
-            capabilities: meta.capabilities,
-            traceparent: traceparent.map(Box::from),
-            session: meta.session,
-            signals: Signals::default(),
-        }
+pub(crate) fn call_state(
+    request: &Request<'_>,
+    id: &str,
+    target: Target,
+    meta: CallMeta,
+    timeout: Duration,
+) -> CallState {
+    let at = request.at;
+    let traceparent = at.traceparent.and_then(|value| std::str::from_utf8(value).ok());
+    CallState {
+        snapshot: request.snapshot.clone(),
+        target,
+        core: at.core,
+        // A deadline beyond the clock's range is none that anyone lives to see.
+        timeout,
+        deadline: at.now.checked_add(timeout).unwrap_or(at.now + Duration::from_secs(86_400)),
+        revision: meta.revision,
+        id: SmallText::from(id),
+        principal: SmallText::from(at.principal),
+        progress_token: meta_value(request.message.params.meta.progress_token).map(SmallText::from),
+        log_level: meta.log_level,
+        capabilities: meta.capabilities,
+        traceparent: traceparent.map(Box::from),
+        session: meta.session,
+        signals: Signals::default(),
     }
 }
 
@@ -138,18 +140,13 @@ impl Drop for Entered {
     }
 }
 
-fn label(state: &CallState) -> Label {
-    use crate::mcp::message::method::MethodKind;
-    Label { tool: Some(state.tool), ..Label::new(MethodKind::ToolsCall, state.revision.era()) }
-}
-
 /// Invalid arguments are a result that the model sees, so that it can call again with better ones.
 fn invalid_arguments(state: &CallState, problem: &str, out: &mut Vec<u8>) -> Answer {
-    let text = format!("Invalid arguments for the tool {}: {problem}.", state.tool_name());
+    let text = format!("Invalid arguments for the tool {}: {problem}.", state.name());
     outcome::write_reply(out, state, &Reply::text(text).failed());
     let kind = ErrorKind::InvalidArguments;
     let status = kind.status(Some(state.revision));
-    Answer::with_body(status, Label { error: Some(kind), ..label(state) })
+    Answer::with_body(status, Label { error: Some(kind), ..state.label() })
 }
 
 /// The arguments as JSON text; absent means none.
