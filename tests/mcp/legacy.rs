@@ -19,7 +19,7 @@ fn server() -> Server {
         .tool("hi", "Says hi", |_: NoArgs, _: Context| async { Ok("hi") })
         .with(Tool::new("needy", "", needy));
     let options = McpOptions {
-        server: ServerInfo { name: "unit".into(), title: None, version: "1".into() },
+        server: ServerInfo { name: "unit".into(), version: "1".into(), ..ServerInfo::default() },
         instructions: Some("Say hi.".into()),
         ..McpOptions::default()
     };
@@ -36,7 +36,7 @@ fn initialize_opens_a_session() {
     let got = server.post(&Headers::json(), initialize(LEGACY).to_string());
     let expected = json!({
         "protocolVersion": LEGACY,
-        "capabilities": {"logging": {}, "tools": {}},
+        "capabilities": {"logging": {}, "tools": {"listChanged": true}},
         "serverInfo": {"name": "unit", "version": "1"},
         "instructions": "Say hi."
     });

@@ -1,4 +1,4 @@
-//! A tool call in flight.
+//! A call in flight.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,6 @@ use crate::mcp::message::answer::{Answer, Label, Refusal};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
-use crate::mcp::offer::reply::Reply;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -84,17 +83,19 @@ impl Call {
         self.state.timeout
     }
 
-    /// Stops the call because its time is up and writes a result with `isError: true` that names tool and limit.
+    /// Stops the call because its time is up and says so, with its name and the limit: in a result with `isError: true`
+    /// where it is a tool's, else in an error.
     pub fn expire(&mut self, out: &mut Vec<u8>) -> Answer {
         self.stop(CancelReason::Deadline);
         let text = format!(
-            "The tool {} did not finish within {} ms and was cancelled.",
+            "The {} {} did not finish within {} ms and was cancelled.",
+            self.state.kind(),
             self.name(),
             self.timeout().as_millis()
         );
-        outcome::write_reply(out, &self.state, &Reply::text(text).failed());
-        self.label.error = Some(ErrorKind::Timeout);
-        Answer::with_body(ErrorKind::Timeout.status(Some(self.state.revision)), self.label)
+        let answer = outcome::write_failed(out, &self.state, ErrorKind::Timeout, text, self.label);
+        self.label = answer.label;
+        answer
     }
 
     /// Tells the handler to stop, because the client went away or the server stops. It may be polled on for as long

@@ -1,4 +1,4 @@
-//! How a tool fails: as a result that the model sees, or as a protocol error that it does not.
+//! How a call fails: as a result that the model sees, or as a protocol error that it does not.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use crate::mcp::message::capability::Capability;
 use crate::mcp::message::errors::{ErrorKind, is_reserved_code};
 use crate::mcp::offer::reply::Reply;
 
-/// The failure of a tool call.
+/// The failure of a call: of a tool, or of reading a resource, getting a prompt or completing an argument.
 ///
 /// Every `std::error::Error` turns into one with `?`, as [`CallError::failed`] with the error's text: take care that
 /// the text may go to the client.
@@ -23,17 +23,20 @@ pub(crate) enum Failure {
     Known { kind: ErrorKind, message: Cow<'static, str> },
     /// The client lacks a capability.
     Missing(Capability),
+    /// There is no resource with this URI.
+    NoResource(String),
     /// A JSON-RPC error with the tool's own code.
     Own { code: i32, message: String, data: Option<Box<Value>> },
 }
 
 impl CallError {
-    /// The tool failed in a way that a model can read and react to: a result with `isError: true`.
+    /// The call failed in a way that its reader should see. A tool answers with a result with `isError: true`, which a
+    /// model can react to; all else has no such results and answers with the error -32603 and this text.
     pub fn failed(text: impl Into<Cow<'static, str>>) -> CallError {
         CallError::failed_with(Reply::text(text))
     }
 
-    /// As [`CallError::failed`], with any content.
+    /// As [`CallError::failed`], with any content; where the answer is an error it gets the texts only.
     pub fn failed_with(reply: Reply) -> CallError {
         CallError(Failure::Result(Box::new(reply.failed())))
     }
@@ -41,6 +44,11 @@ impl CallError {
     /// The request itself is at fault and a model cannot mend it: a JSON-RPC error -32602.
     pub fn invalid_params(message: impl Into<Cow<'static, str>>) -> CallError {
         CallError(Failure::Known { kind: ErrorKind::InvalidParams, message: message.into() })
+    }
+
+    /// There is no resource with this URI: -32602 with the URI in the error's data, -32002 before 2026-07-28.
+    pub fn resource_not_found(uri: impl Into<String>) -> CallError {
+        CallError(Failure::NoResource(uri.into()))
     }
 
     /// The client must declare the capability first: -32021 in 2026-07-28, -32602 before.

@@ -14,6 +14,7 @@ use crate::mcp::message::headers;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::{ScanError, text};
 use crate::mcp::offer::registry::{Registry, RegistryError};
+use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::options::McpOptions;
 use crate::mcp::serve::snapshot::{Shared, Snapshot};
 use crate::mcp::session::table::SessionTotals;
@@ -45,11 +46,21 @@ impl Dispatcher {
     /// Builds a dispatcher.
     ///
     /// # Errors
-    /// A tool whose name, schema or annotations are not allowed, a name registered twice, a malformed glob, or a
-    /// blocking tool without a pool: the error names it and says what is allowed.
+    /// Something on offer that is not allowed as it is (a name, schema, URI, icon …), registered twice, or one too many,
+    /// a malformed glob, or a blocking tool without a pool: the error names it and says what is allowed.
     pub fn new(registry: Registry, options: McpOptions) -> Result<Dispatcher, RegistryError> {
         let shared = Arc::new(Shared::build(registry, options)?);
         Ok(Dispatcher::over(shared))
+    }
+
+    /// A handle that changes what is on offer.
+    pub fn registry_handle(&self) -> RegistryHandle {
+        RegistryHandle::running(&self.shared)
+    }
+
+    /// Lets a handle that was given out earlier change what this dispatcher offers.
+    pub(crate) fn attach(&self, handle: &RegistryHandle) -> Result<(), RegistryError> {
+        handle.attach(&self.shared)
     }
 
     fn over(shared: Arc<Shared>) -> Dispatcher {

@@ -16,8 +16,8 @@ use crate::mcp::message::level::{BAD_LEVEL, LogLevel};
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::text;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
-use crate::mcp::serve::modern::method_not_found;
-use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, page};
+use crate::mcp::serve::methods::{check_offered, is_call, is_list, method_not_found};
+use crate::mcp::serve::tools_call::{CallMeta, check_progress_token};
 use crate::mcp::session::entry::{Session, SessionId};
 
 impl Dispatcher {
@@ -50,8 +50,9 @@ impl Dispatcher {
         if request.kind != MethodKind::Ping {
             self.shared.sessions.initialized(&session.0, request.at.now);
         }
+        check_offered(request)?;
         match request.kind {
-            MethodKind::ToolsCall => {
+            kind if is_call(kind) => {
                 // The call leaves the session on its own, after this function has.
                 session.0.enter();
                 let meta = CallMeta {
@@ -60,11 +61,9 @@ impl Dispatcher {
                     log_level: None,
                     session: Some(session.0.clone()),
                 };
-                return self.call_tool(request, id, meta, out);
+                return self.start_call(request, id, meta, out);
             }
-            MethodKind::ToolsList => {
-                write_result(out, id, page(&request.snapshot.catalog().legacy_tools, request)?);
-            }
+            kind if is_list(kind) => return self.list(request, id, session.0.revision, label, out),
             MethodKind::Ping => write_result(out, id, b"{}"),
             MethodKind::LoggingSetLevel => {
                 session.0.set_log_level(level(request)?);
@@ -103,7 +102,7 @@ impl Dispatcher {
         out.extend_from_slice(id.as_bytes());
         out.extend_from_slice(br#","result":{"protocolVersion":""#);
         out.extend_from_slice(revision.as_str().as_bytes());
-        out.extend_from_slice(&request.snapshot.catalog().initialize_tail);
+        out.extend_from_slice(request.snapshot.catalog().initialize_tail(revision));
         out.push(b'}');
         Ok(Answer { session_id: Some(session.id), ..Answer::with_body(200, label) })
     }
