@@ -2,8 +2,10 @@
 
 use std::any::Any;
 
+use crate::mcp::ask::{links, round};
 use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
+use crate::mcp::message::capability::required_together;
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
 use crate::mcp::offer::call_error::{CallError, Failure};
@@ -27,8 +29,12 @@ pub(crate) fn write(
             write_reply(out, state, &reply);
             answered(ErrorKind::ToolFailed, state, label)
         }
-        Err(CallError(Failure::Missing(capability))) => {
-            let needed = capability.required();
+        Err(CallError(Failure::InputRequired)) => round::write(out, state, label),
+        Err(CallError(Failure::UrlElicitation { message, links })) => {
+            links::write(out, state, &message, &links, label)
+        }
+        Err(CallError(Failure::Missing(capabilities))) => {
+            let needed = required_together(&capabilities);
             let message = format!("The client must declare the capability {needed} for this tool");
             let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
             refuse(out, state, &Refusal::new(ErrorKind::MissingCapability, message).with_data(data), label)
@@ -36,6 +42,10 @@ pub(crate) fn write(
         Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
             tracing::error!(tool = state.name(), error = %message, "tool failed inside");
             refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
+        }
+        Err(CallError(Failure::Known { kind, message })) if kind.info().code.is_none() && is_tool(state) => {
+            write_reply(out, state, &Reply::text(message).failed());
+            answered(kind, state, label)
         }
         Err(CallError(Failure::Known { kind, message })) => {
             refuse(out, state, &Refusal::new(kind, message), label)
@@ -64,11 +74,16 @@ fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Lab
     }
 }
 
-fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
+/// Whether a failure can be a result that a model sees.
+pub(crate) fn is_tool(state: &CallState) -> bool {
+    matches!(state.target, Target::Tool(_))
+}
+
+pub(crate) fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
     Answer::with_body(kind.status(Some(state.revision)), Label { error: Some(kind), ..label })
 }
 
-fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
+pub(crate) fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
     refusal.answer(out, Some(state.id.as_str()), Some(state.revision), label)
 }
 

@@ -27,6 +27,12 @@ use crate::mcp::serve::options::McpOptions;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryError(String);
 
+impl RegistryError {
+    pub(crate) fn random(error: &std::io::Error) -> RegistryError {
+        RegistryError(format!("no key for request states: the system's random source failed: {error}"))
+    }
+}
+
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -173,6 +179,8 @@ pub(crate) struct Registered {
     /// Its place among the tools that label metrics; those that came after the start have none.
     pub(crate) label: Option<u32>,
     pub(crate) timeout: Duration,
+    /// Whether a request state of it may be used once.
+    pub(crate) single_use: bool,
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) input: InputCheck,
     pub(crate) output_check: Option<OutputCheck>,
@@ -213,6 +221,7 @@ impl Registered {
             legacy_entry: entry(&tool, &input, legacy_output),
             timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
             label: None,
+            single_use: tool.single_use,
             name: tool.name,
             handler: tool.handler,
             input: check,

@@ -1,5 +1,6 @@
 //! 2026-07-28: each request is checked and served by itself.
 
+use crate::mcp::ask::round;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
 use crate::mcp::message::envelope::Kind;
@@ -41,7 +42,8 @@ impl Dispatcher {
         let catalog = request.snapshot.catalog();
         match request.kind {
             MethodKind::ToolsCall => {
-                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
+                let asking = round::begin(request, &capabilities)?;
+                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None, asking };
                 return self.call_tool(request, id, meta, out);
             }
             MethodKind::ToolsList => write_result(out, id, page(&catalog.modern_tools, request)?),

@@ -2,8 +2,11 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::mcp::ask::asking::Asking;
+use crate::mcp::ask::round;
 use crate::mcp::call::context::{CallState, Context, Target};
 use crate::mcp::call::outcome;
 use crate::mcp::call::running::Call;
@@ -31,6 +34,8 @@ pub(crate) struct CallMeta {
     pub(crate) log_level: Option<LogLevel>,
     /// Entered already; the call leaves it.
     pub(crate) session: Option<Arc<Session>>,
+    /// What earlier rounds of the call brought (2026-07-28).
+    pub(crate) asking: Asking,
 }
 
 impl Dispatcher {
@@ -58,6 +63,9 @@ impl Dispatcher {
             return Err(Refusal::new(ErrorKind::InflightFull, message));
         }
         let state = Arc::new(call_state(request, id, Target::Tool(index), meta, tool.timeout));
+        if tool.single_use {
+            round::use_once(&state)?;
+        }
         let context = Context { state: state.clone() };
         let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));
         let started = catch_unwind(start).unwrap_or_else(|panic| {
@@ -71,6 +79,9 @@ impl Dispatcher {
             }
             Started::Invalid(problem) => Ok(Outcome::Answer(invalid_arguments(&state, &problem, out))),
             Started::Full => {
+                if tool.single_use {
+                    round::unuse(&state);
+                }
                 let message = format!(
                     "The tool {} cannot start now: every thread for blocking tools is taken",
                     tool.name
@@ -111,6 +122,7 @@ pub(crate) fn call_state(
         // A deadline beyond the clock's range is none that anyone lives to see.
         timeout,
         deadline: at.now.checked_add(timeout).unwrap_or(at.now + Duration::from_secs(86_400)),
+        extended_ms: AtomicU64::new(0),
         revision: meta.revision,
         id: SmallText::from(id),
         principal: SmallText::from(at.principal),
@@ -119,6 +131,7 @@ pub(crate) fn call_state(
         capabilities: meta.capabilities,
         traceparent: traceparent.map(Box::from),
         session: meta.session,
+        asking: meta.asking,
         signals: Signals::default(),
     }
 }
