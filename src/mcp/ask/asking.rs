@@ -148,12 +148,10 @@ impl Asking {
         self.waiting.load(Ordering::Acquire) > 0
     }
 
-    /// Ends the wait for every question on its way.
-    pub(crate) fn give_up(&self, why: impl Fn() -> Reply) {
+    /// Ends the wait for every question on its way; false where there was none.
+    pub(crate) fn give_up(&self, why: impl Fn() -> Reply) -> bool {
         let slots = self.with(|inner| std::mem::take(&mut inner.slots));
-        for slot in slots.iter().filter_map(Weak::upgrade) {
-            slot.put(why());
-        }
+        slots.iter().filter_map(Weak::upgrade).filter(|slot| slot.put(why())).count() > 0
     }
 }
 

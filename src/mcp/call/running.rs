@@ -90,13 +90,13 @@ impl Call {
     /// Ends the wait for the client's answers, because their time is up: the handler sees an error at each open
     /// question. Poll the call again.
     pub fn expire_question(&mut self) {
-        self.state.asking.give_up(|| ClientReply::TimedOut);
+        let _ = self.state.asking.give_up(|| ClientReply::TimedOut);
     }
 
     /// Ends the wait for the client's answers, because nobody can bring the questions to the client while the call
-    /// runs. Poll the call again.
-    pub fn refuse_question(&mut self) {
-        self.state.asking.give_up(|| ClientReply::Unreachable);
+    /// runs; true when there was one. Poll the call again.
+    pub fn refuse_question(&mut self) -> bool {
+        self.state.asking.give_up(|| ClientReply::Unreachable)
     }
 
     /// Moves the deadline that the handler sees, after its time stood still for so long.
