@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ringmesh::mcp::{
-    CallError, Content, Context, ElicitAction, Elicitation, Question, Registry, Role, Sampling, Tool,
-};
+use ringmesh::mcp::{Content, Context, ElicitAction, Elicitation, Question, Registry, Role, Sampling, Tool};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
