@@ -10,12 +10,14 @@
 //! |---|---|
 //! | `message` | one JSON-RPC message: scanner, envelope, heads and headers, methods, eras, the error table |
 //! | `serve` | from a message to its answer: dispatcher, the two eras, the methods, the snapshot that cores read |
+//! | `ask` | questions to the client from inside a call, and what travels between their rounds |
 //! | `offer` | what authors register: tools, resources, templates and prompts with their handlers, and what these return |
 //! | `schema` | JSON Schemas: read, listed, enforced, explained; parameters mirrored in headers |
 //! | `call` | a running call: context, events, cancellation, outcome |
 //! | `listen` | who is told of changes |
 //! | `session` | sessions of the revisions before 2026-07-28 |
 
+mod ask;
 mod call;
 #[doc(hidden)]
 pub mod fuzz;
@@ -26,6 +28,13 @@ mod schema;
 mod serve;
 mod session;
 
+pub use ask::answers::Answers;
+pub use ask::elicitation::{ElicitAction, Elicitation, Elicited};
+pub use ask::keys::RequestStateKeys;
+pub use ask::questions::Question;
+pub use ask::roots::Root;
+pub use ask::sampled::{Sampled, SampledContent};
+pub use ask::sampling::{IncludeContext, Sampling, SamplingTool, ToolChoice, ToolUseResult};
 pub use call::context::Context;
 pub use call::running::Call;
 pub use message::answer::{Answer, Label, Outcome};

@@ -7,6 +7,7 @@ mod app;
 mod blocking;
 mod bounded;
 mod budget;
+mod call_time;
 mod connection;
 mod core;
 mod embedded;

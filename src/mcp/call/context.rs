@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::mcp::ask::asking::Asking;
 use crate::mcp::call::signals::Signals;
 use crate::mcp::message::answer::Label;
 use crate::mcp::message::capability::{Capability, ClientCapabilities};
@@ -51,6 +53,8 @@ pub(crate) struct CallState {
     pub(crate) core: usize,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Instant,
+    /// Milliseconds for which the deadline has stood still.
+    pub(crate) extended_ms: AtomicU64,
     pub(crate) revision: Revision,
     /// The request id as JSON text, just as it came.
     pub(crate) id: SmallText,
@@ -62,6 +66,7 @@ pub(crate) struct CallState {
     pub(crate) capabilities: ClientCapabilities,
     pub(crate) traceparent: Option<Box<str>>,
     pub(crate) session: Option<Arc<Session>>,
+    pub(crate) asking: Asking,
     pub(crate) signals: Signals,
 }
 
@@ -134,9 +139,10 @@ impl Context {
         self.state.signals.cancel_reason().is_some()
     }
 
-    /// When the call will be cancelled for taking too long.
+    /// When the call will be cancelled for taking too long. It moves on by the time that questions to the client took.
     pub fn deadline(&self) -> Instant {
-        self.state.deadline
+        let extended = Duration::from_millis(self.state.extended_ms.load(Ordering::Relaxed));
+        self.state.deadline.checked_add(extended).unwrap_or(self.state.deadline)
     }
 
     /// The request's id, as JSON text: a number, or a string in quotes.
@@ -200,7 +206,7 @@ impl Context {
         }
     }
 
-    async fn send(&self, event: Vec<u8>, progress: Option<f64>) {
+    pub(crate) async fn send(&self, event: Vec<u8>, progress: Option<f64>) {
         self.state.signals.send(event, progress, self.state.snapshot.shared().stream_queue_bytes).await;
     }
 }
@@ -227,6 +233,12 @@ impl CallState {
             Target::PromptArgument(_) => "completion for the prompt",
             Target::TemplateVariable(_) => "completion for the resource template",
         }
+    }
+
+    /// Notes that the call's time stood still for so long.
+    pub(crate) fn extend(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.extended_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
     /// What to count.

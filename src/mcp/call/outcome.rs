@@ -4,9 +4,11 @@ use std::any::Any;
 
 use serde_json::{Map, Value};
 
+use crate::mcp::ask::{links, round};
 use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::call::results;
 use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
+use crate::mcp::message::capability::required_together;
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
@@ -40,8 +42,12 @@ pub(crate) fn write(
             write_failed(out, state, ErrorKind::ToolFailed, reply.texts().into_owned(), label)
         }
         Err(CallError(Failure::NoResource(uri))) => refuse(out, state, &Refusal::no_resource(&uri), label),
-        Err(CallError(Failure::Missing(capability))) => {
-            let needed = capability.required();
+        Err(CallError(Failure::InputRequired)) => round::write(out, state, label),
+        Err(CallError(Failure::UrlElicitation { message, links })) => {
+            links::write(out, state, &message, &links, label)
+        }
+        Err(CallError(Failure::Missing(capabilities))) => {
+            let needed = required_together(&capabilities);
             let message =
                 format!("The client must declare the capability {needed} for this {}", state.kind());
             let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
@@ -50,6 +56,10 @@ pub(crate) fn write(
         Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
             tracing::error!(kind = state.kind(), name = state.name(), error = %message, "a handler failed inside");
             refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
+        }
+        Err(CallError(Failure::Known { kind, message })) if kind.info().code.is_none() && is_tool(state) => {
+            write_reply(out, state, &Reply::text(message).failed());
+            answered(kind, state, label)
         }
         Err(CallError(Failure::Known { kind, message })) => {
             refuse(out, state, &Refusal::new(kind, message), label)
@@ -97,15 +107,15 @@ pub(crate) fn write_failed(
 }
 
 /// Whether a failure can be a result that a model sees.
-fn is_tool(state: &CallState) -> bool {
+pub(crate) fn is_tool(state: &CallState) -> bool {
     matches!(state.target, Target::Tool(_))
 }
 
-fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
+pub(crate) fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
     Answer::with_body(kind.status(Some(state.revision)), Label { error: Some(kind), ..label })
 }
 
-fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
+pub(crate) fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
     refusal.answer(out, Some(state.id.as_str()), Some(state.revision), label)
 }
 

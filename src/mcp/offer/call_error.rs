@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use crate::mcp::ask::elicitation::Elicitation;
 use crate::mcp::message::capability::Capability;
 use crate::mcp::message::errors::{ErrorKind, is_reserved_code};
 use crate::mcp::offer::reply::Reply;
@@ -21,10 +22,14 @@ pub(crate) enum Failure {
     Result(Box<Reply>),
     /// A JSON-RPC error of the table.
     Known { kind: ErrorKind, message: Cow<'static, str> },
-    /// The client lacks a capability.
-    Missing(Capability),
     /// There is no resource with this URI.
     NoResource(String),
+    /// The client lacks these capabilities.
+    Missing(Vec<Capability>),
+    /// The run of the handler ends at its questions (2026-07-28).
+    InputRequired,
+    /// The user must follow links first.
+    UrlElicitation { message: Cow<'static, str>, links: Vec<Elicitation> },
     /// A JSON-RPC error with the tool's own code.
     Own { code: i32, message: String, data: Option<Box<Value>> },
 }
@@ -53,7 +58,18 @@ impl CallError {
 
     /// The client must declare the capability first: -32021 in 2026-07-28, -32602 before.
     pub fn missing_capability(capability: Capability) -> CallError {
-        CallError(Failure::Missing(capability))
+        CallError(Failure::Missing(vec![capability]))
+    }
+
+    /// The user must follow these links before the call can succeed; the client sends it again then. In 2025-11-25 it
+    /// is the error -32042, and the client must have declared `elicitation.url`. The other revisions do not have it:
+    /// there it is a failed result that names the links, and [`Context::elicit`](crate::mcp::Context::elicit) is the
+    /// better way to ask.
+    pub fn url_elicitation_required(
+        message: impl Into<Cow<'static, str>>,
+        links: impl IntoIterator<Item = Elicitation>,
+    ) -> CallError {
+        CallError(Failure::UrlElicitation { message: message.into(), links: links.into_iter().collect() })
     }
 
     /// Something broke inside. The detail goes to the log; the client is told -32603 and no more.

@@ -110,6 +110,8 @@ where
             Ok(read) => read,
             Err(problem) => return Started::Invalid(problem),
         };
+        // Its thread cannot be taken from it, so a question has to be an error there.
+        context.state.asking.set_blocking();
         let (completer, completion) = completion();
         let (function, own) = (self.0.clone(), context.clone());
         let job = Box::new(move || {

@@ -24,6 +24,8 @@ pub(crate) struct ReadyTool {
     pub(crate) label: Option<u32>,
     pub(crate) group: Option<ToolGroup>,
     pub(crate) timeout: Duration,
+    /// Whether a request state of it may be used once.
+    pub(crate) single_use: bool,
     pub(crate) handler: Box<dyn Handler>,
     pub(crate) input: InputCheck,
     pub(crate) output_check: Option<OutputCheck>,
@@ -77,6 +79,7 @@ impl ReadyTool {
         Ok(ReadyTool {
             timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
             label: None,
+            single_use: tool.single_use,
             group: tool.group,
             name: tool.name,
             handler: tool.handler,

@@ -38,6 +38,10 @@ impl RegistryError {
     pub(crate) fn full(kind: ItemKind, max: u64) -> RegistryError {
         RegistryError(format!("there is a {kind} more than max_registry_entries allows, which is {max}"))
     }
+
+    pub(crate) fn random(error: &std::io::Error) -> RegistryError {
+        RegistryError(format!("no key for request states: the system's random source failed: {error}"))
+    }
 }
 
 impl fmt::Display for RegistryError {

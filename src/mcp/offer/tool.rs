@@ -65,6 +65,7 @@ pub struct Tool {
     pub(crate) group: Option<ToolGroup>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) blocking: bool,
+    pub(crate) single_use: bool,
     pub(crate) handler: Box<dyn Handler>,
 }
 
@@ -130,6 +131,7 @@ impl Tool {
             group: None,
             timeout: None,
             blocking: false,
+            single_use: false,
             handler,
         }
     }
@@ -156,6 +158,15 @@ impl Tool {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Tool {
         self.timeout = Some(timeout);
+        self
+    }
+
+    /// Takes each `requestState` once (2026-07-28): a retry that sends the same one again is refused with -32602, and
+    /// only answers count that the state asked for. For tools whose last step must not be repeated by replaying the
+    /// client's messages; what is remembered is bounded by `max_single_use_states` and forgotten at a restart.
+    #[must_use]
+    pub fn single_use(mut self) -> Tool {
+        self.single_use = true;
         self
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::limits::Limit;
+use crate::mcp::ask::round;
 use crate::mcp::call::context::{CallState, Context, Target};
 use crate::mcp::call::outcome;
 use crate::mcp::call::running::Call;
@@ -31,6 +32,10 @@ impl Dispatcher {
         }
         let timeout = timeout.unwrap_or_else(|| self.shared.options.limits.duration(Limit::ToolTime));
         let state = Arc::new(call_state(request, id, target, meta, timeout));
+        let single_use = is_single_use(request, target);
+        if single_use {
+            round::use_once(&state)?;
+        }
         let context = Context { state: state.clone() };
         let started = catch_unwind(AssertUnwindSafe(|| start(context))).unwrap_or_else(|panic| {
             let error = outcome::panicked(state.name(), &*panic);
@@ -40,6 +45,9 @@ impl Dispatcher {
             Started::Running(future) => Ok(Outcome::Call(Call::new(state, future))),
             Started::Invalid(problem) => Ok(Outcome::Answer(invalid(&state, problem, out))),
             Started::Full => {
+                if single_use {
+                    round::unuse(&state);
+                }
                 let message = format!(
                     "The tool {} cannot start now: every thread for blocking tools is taken",
                     state.name()
@@ -50,6 +58,11 @@ impl Dispatcher {
             }
         }
     }
+}
+
+/// Whether a request state of the target may be used once.
+fn is_single_use(request: &Request<'_>, target: Target) -> bool {
+    matches!(target, Target::Tool(index) if request.snapshot.catalog().tool(index).single_use)
 }
 
 /// The answer to arguments that do not fit.

@@ -155,7 +155,7 @@ impl Dispatcher {
     fn take(&self, head: &RequestHead<'_>, message: &Message<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
         let method = match check_envelope(message) {
             Ok(Some(method)) => method,
-            Ok(None) => return Outcome::Answer(self.take_response(head, at, out)),
+            Ok(None) => return Outcome::Answer(self.take_response(head, message, at, out)),
             Err(refusal) => return refuse_early(out, &refusal, known_id(message)),
         };
         let kind = MethodKind::parse(&method);
@@ -168,13 +168,19 @@ impl Dispatcher {
     }
 
     /// A client's response: the older revisions have them, 2026-07-28 does not.
-    fn take_response(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
+    fn take_response(
+        &self,
+        head: &RequestHead<'_>,
+        message: &Message<'_>,
+        at: &At<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         if head.protocol_version.is_some_and(era::is_modern_name) {
             let message = "Clients send no JSON-RPC responses in this protocol version";
             let label = Label::new(MethodKind::Response, Era::Modern);
             return Refusal::new(ErrorKind::UnexpectedResponse, message).answer(out, None, None, label);
         }
-        self.take_legacy_response(head, at, out)
+        self.take_legacy_response(head, message, at, out)
     }
 }
 

@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use crate::mcp::ask::asking::Asking;
+use crate::mcp::ask::waiting;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
-use crate::mcp::message::envelope::Kind;
+use crate::mcp::message::envelope::{Kind, Message};
 use crate::mcp::message::era::{Era, Revision};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::head::{At, RequestHead};
@@ -60,6 +62,7 @@ impl Dispatcher {
                     capabilities: ClientCapabilities::default(),
                     log_level: None,
                     session: Some(session.0.clone()),
+                    asking: Asking::default(),
                 };
                 return self.start_call(request, id, meta, out);
             }
@@ -129,17 +132,19 @@ impl Dispatcher {
         Answer::empty(202, label)
     }
 
-    /// A client's response to a request of the server: there are none yet, so it is accepted and dropped.
+    /// A client's response to a request of the server. One that answers nothing is accepted and dropped.
     pub(crate) fn take_legacy_response(
         &self,
         head: &RequestHead<'_>,
+        message: &Message<'_>,
         at: &At<'_>,
         out: &mut Vec<u8>,
     ) -> Answer {
         let label = Label::new(MethodKind::Response, Era::Legacy);
         match self.session(head, at) {
             Ok(session) => {
-                drop(InUse(session));
+                let session = InUse(session);
+                waiting::take_response(&session.0, message);
                 Answer::empty(202, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),

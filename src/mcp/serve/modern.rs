@@ -1,5 +1,7 @@
 //! 2026-07-28: each request is checked and served by itself.
 
+use crate::mcp::ask::asking::Asking;
+use crate::mcp::ask::round;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
 use crate::mcp::message::envelope::Kind;
@@ -41,7 +43,12 @@ impl Dispatcher {
         check_progress_token(request)?;
         match request.kind {
             kind if is_call(kind) => {
-                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
+                // Nobody can be asked while a text is completed.
+                let asking = match kind {
+                    MethodKind::CompletionComplete => Asking::default(),
+                    _ => round::begin(request, &capabilities)?,
+                };
+                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None, asking };
                 self.start_call(request, id, meta, out)
             }
             kind if is_list(kind) => self.list(request, id, REVISION, label, out),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::limits::Limits;
+use crate::mcp::ask::keys::RequestStateKeys;
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::json;
 use crate::mcp::offer::blocking::Offload;
@@ -92,6 +93,9 @@ pub struct McpOptions {
     pub workflow_tools: bool,
     /// How long a client may keep a list (`ttlMs`, 2026-07-28).
     pub list_ttl: Duration,
+    /// The keys that seal `requestState` (2026-07-28); `None`: a key of this dispatcher alone, so that no other process
+    /// and no later one can go on with its calls.
+    pub request_state_keys: Option<RequestStateKeys>,
     /// The wall clock, for what must outlive a restart; tests set their own.
     pub clock: fn() -> SystemTime,
     /// The threads for blocking tools; needed only where one is registered.
@@ -110,6 +114,7 @@ impl Default for McpOptions {
             taskqueue_tools: true,
             workflow_tools: true,
             list_ttl: Duration::from_secs(300),
+            request_state_keys: None,
             clock: SystemTime::now,
             offload: None,
         }

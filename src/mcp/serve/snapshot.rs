@@ -4,6 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::limits::Limit;
+use crate::mcp::ask::keys::RequestStateKeys;
+use crate::mcp::ask::seal::Sealer;
+use crate::mcp::ask::used::UsedStates;
 use crate::mcp::listen::hub::{Change, Hub};
 use crate::mcp::offer::catalog::{Catalog, Shelves, server_meta};
 use crate::mcp::offer::filter::Filter;
@@ -49,6 +52,8 @@ pub(crate) struct Shared {
     pub(crate) server_meta: Box<[u8]>,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
+    pub(crate) sealer: Sealer,
+    pub(crate) used_states: UsedStates,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -68,10 +73,15 @@ impl Shared {
         let filter = Filter::new(&options)?;
         let shelves = registry.build(&options, &filter)?;
         let limits = &options.limits;
+        let keys = options.request_state_keys.clone().map_or_else(RequestStateKeys::random, Ok);
+        let keys = keys.map_err(|error| RegistryError::random(&error))?;
+        let max_used = usize::try_from(limits.max_single_use_states).unwrap_or(usize::MAX);
         Ok(Shared {
             server_meta: server_meta(&options).into_bytes().into(),
             sessions: SessionTable::new(limits),
             hub: Hub::default(),
+            sealer: Sealer::new(&keys, &options),
+            used_states: UsedStates::new(max_used),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: shelves.tools.entries().iter().map(|tool| tool.name.clone()).collect(),

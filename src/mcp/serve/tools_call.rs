@@ -1,8 +1,10 @@
 //! `tools/call`, and what a call of any kind knows about its request.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
+use crate::mcp::ask::asking::Asking;
 use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::call::signals::Signals;
 use crate::mcp::message::answer::{Outcome, Refusal, excerpt};
@@ -25,6 +27,8 @@ pub(crate) struct CallMeta {
     pub(crate) log_level: Option<LogLevel>,
     /// Entered already; the call leaves it.
     pub(crate) session: Option<Arc<Session>>,
+    /// What earlier rounds of the call brought (2026-07-28).
+    pub(crate) asking: Asking,
 }
 
 impl Dispatcher {
@@ -86,6 +90,7 @@ pub(crate) fn call_state(
         // A deadline beyond the clock's range is none that anyone lives to see.
         timeout,
         deadline: at.now.checked_add(timeout).unwrap_or(at.now + Duration::from_secs(86_400)),
+        extended_ms: AtomicU64::new(0),
         revision: meta.revision,
         id: SmallText::from(id),
         principal: SmallText::from(at.principal),
@@ -94,6 +99,7 @@ pub(crate) fn call_state(
         capabilities: meta.capabilities,
         traceparent: traceparent.map(Box::from),
         session: meta.session,
+        asking: meta.asking,
         signals: Signals::default(),
     }
 }
