@@ -24,6 +24,7 @@
 //!
 //! - [`cli`]: the command line of `ringmesh`.
 //! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
+//! - [`client`]: a client for servers of every revision.
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
 //! - [`observe`]: metrics, probes, logs.
@@ -38,6 +39,7 @@
 compile_error!("ringmesh answers a panicking tool and serves on; build it with panic = \"unwind\"");
 
 pub mod cli;
+pub mod client;
 pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
