@@ -1,7 +1,28 @@
-//! The client: one [`Transport`] to one server, in whichever revision the server speaks.
+//! The client.
 
+mod error;
+mod handlers;
+mod limits;
+mod options;
+mod protocol;
+mod results;
+mod retry;
+mod revision;
 mod transport;
 
+pub use error::{ClientError, ProtocolError};
+pub use handlers::{
+    Change, ElicitMode, ElicitReply, ElicitRequest, LogMessage, Progress, Root, SampleReply, SampleRequest,
+};
+pub use limits::ClientLimits;
+pub use options::{CallOptions, ClientOptions};
+pub use results::{
+    Completion, CompletionTarget, ContentBlock, PromptArgumentDescription, PromptDescription, PromptMessage,
+    PromptResult, RawJson, ReadResult, ResourceContents, ResourceDescription, ResourceTemplateDescription,
+    ServerDescription, ToolDescription, ToolHints, ToolResult,
+};
+pub use retry::RetryPolicy;
+pub use revision::Revision;
 pub use transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,
     TransportError, Verb,
