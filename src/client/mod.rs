@@ -1,15 +1,19 @@
 //! The client.
 
+mod client;
 mod error;
 mod handlers;
 mod limits;
 mod options;
+mod primitives;
 mod protocol;
 mod results;
 mod retry;
 mod revision;
 mod transport;
+mod wire;
 
+pub use client::Client;
 pub use error::{ClientError, ProtocolError};
 pub use handlers::{
     Change, ElicitMode, ElicitReply, ElicitRequest, LogMessage, Progress, Root, SampleReply, SampleRequest,
@@ -27,3 +31,4 @@ pub use transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,
     TransportError, Verb,
 };
+pub use wire::{ListenFilter, Subscription};

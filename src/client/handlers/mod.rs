@@ -15,9 +15,10 @@ use super::revision::Revision;
 use super::transport::LocalBoxFuture;
 pub use ask::{ElicitMode, ElicitReply, ElicitRequest, Root, SampleReply, SampleRequest};
 pub use tell::{Change, LogMessage, Progress};
+pub(crate) use tell::{Told, read};
 
 type Asked<Q, A> = Rc<dyn Fn(Q) -> LocalBoxFuture<'static, Result<A, ProtocolError>>>;
-type Told<T> = Rc<dyn Fn(T)>;
+type Heard<T> = Rc<dyn Fn(T)>;
 
 /// The callbacks of a client, and what is said of them.
 #[derive(Clone, Default)]
@@ -29,9 +30,9 @@ pub(crate) struct Handlers {
     pub(crate) sample_tools: bool,
     pub(crate) sample_context: bool,
     pub(crate) roots: Option<Asked<(), Vec<Root>>>,
-    pub(crate) log: Option<Told<LogMessage>>,
-    pub(crate) progress: Option<Told<Progress>>,
-    pub(crate) change: Option<Told<Change>>,
+    pub(crate) log: Option<Heard<LogMessage>>,
+    pub(crate) progress: Option<Heard<Progress>>,
+    pub(crate) change: Option<Heard<Change>>,
 }
 
 impl Handlers {
