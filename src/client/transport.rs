@@ -1,4 +1,7 @@
-//! The seam between the protocol and the wire: one message goes out, the head of an answer comes back.
+//! The seam between the protocol and what carries it: one exchange out, one answer or stream of events back.
+//!
+//! The protocol above knows no sockets; a transport below knows no JSON. Over HTTP an exchange is a request and its
+//! response; over a bare stream of messages, where [`Transport::has_headers`] is false, the head is not carried.
 
 use std::error::Error;
 use std::fmt;
@@ -6,179 +9,228 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-/// A boxed future of one executor, which need not be `Send`.
+/// A future of one executor; it cannot move between threads.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
-/// One way to reach one server. Used from one executor (not `Send`).
+/// One way to reach one server. It is used from one executor and is not `Send`.
 pub trait Transport {
-    /// Sends one message (or opens or ends a stream) and resolves when the head of the answer is there. Dropping the
-    /// future cancels: the connection it used is closed, never pooled.
+    /// Sends one message, or opens or ends a stream, and resolves when the head of the answer is there.
+    ///
+    /// Dropping the future gives the exchange up: its connection is closed, or its stream reset, and not used again.
     fn exchange<'a>(&'a self, outgoing: Outgoing) -> LocalBoxFuture<'a, Result<Incoming, TransportError>>;
 
-    /// True where [`Outgoing::head`] is carried (Streamable HTTP); false on a bare stream of messages.
+    /// True where [`Outgoing::head`] is carried (Streamable HTTP), false on a bare stream of messages.
     fn has_headers(&self) -> bool;
 
     /// What the user named, for messages, without secrets.
     fn target(&self) -> &str;
 
-    /// Ends idle connections; nothing stays open.
+    /// Ends idle connections, so that nothing stays open.
     fn close<'a>(&'a self) -> LocalBoxFuture<'a, ()>;
 }
 
-/// What an outgoing message asks of the transport.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What an exchange does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Verb {
-    /// Send a message.
+    /// Sends a message.
     Post,
-    /// Open the stream of the server's own messages.
+    /// Opens a stream of events, or resumes one.
     Get,
-    /// End the session.
+    /// Ends a session.
     Delete,
 }
 
 /// One message on its way to the server.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outgoing {
-    /// What is asked.
+    /// What the exchange does.
     pub verb: Verb,
-    /// The JSON message; empty for [`Verb::Get`] and [`Verb::Delete`].
+    /// The JSON text of the message; empty unless the verb is [`Verb::Post`].
     pub body: Vec<u8>,
-    /// What goes beside the message where the transport has headers.
+    /// What is said beside the message.
     pub head: OutgoingHead,
-    /// How long it may take until the head of the answer, connecting included, and to the end of an answer that is one
-    /// body. A stream's later events are bounded by `idle_timeout`.
+    /// How long the head of the answer may take, the connection included. The events of a stream that follow are
+    /// bounded by `idle_timeout` alone.
     pub timeout: Duration,
-    /// How long an event stream may be silent, comments not counted as silence; `None` for ever.
+    /// The longest silence between two events of a stream, comments counted as sound; `None` waits for ever.
     pub idle_timeout: Option<Duration>,
-    /// Whether the request may be sent again when nothing of an answer was seen (a stale pooled connection). Before its
-    /// first byte went out, every request may.
+    /// Whether the message may be sent once more on another connection when nothing of an answer was seen, as
+    /// happens to a connection that the server closed while it was idle. What broke before the first byte went out
+    /// may always be sent again.
     pub idempotent: bool,
 }
 
-/// The headers of one message. Values are plain text unless said otherwise.
+/// What is said beside a message, in headers where the transport has them. Values are ready to be sent.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutgoingHead {
-    /// MCP-Protocol-Version.
+    /// `MCP-Protocol-Version`.
     pub protocol_version: Option<String>,
-    /// Mcp-Method.
+    /// `Mcp-Method`.
     pub method: Option<String>,
-    /// Mcp-Name, already encoded.
+    /// `Mcp-Name`.
     pub name: Option<String>,
-    /// The Mcp-Param-* headers: full names, values already encoded.
+    /// `Mcp-Param-…`: the whole names of the headers, and their values.
     pub params: Vec<(String, String)>,
-    /// Mcp-Session-Id. A secret.
+    /// `Mcp-Session-Id`.
     pub session_id: Option<String>,
-    /// Last-Event-ID.
+    /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
 }
 
-/// The head of an answer, and its content or the source of it.
+/// The head of an answer, and what follows it.
 pub struct Incoming {
-    /// The HTTP status; transports without one say 200.
+    /// The status code of HTTP; 200 for any answer of a transport that has none.
     pub status: u16,
-    /// Mcp-Session-Id. A secret.
+    /// `Mcp-Session-Id`.
     pub session_id: Option<String>,
-    /// Retry-After.
+    /// `Retry-After`, as the time from now.
     pub retry_after: Option<Duration>,
-    /// WWW-Authenticate.
+    /// `WWW-Authenticate`, as it came.
     pub www_authenticate: Option<String>,
-    /// What the answer carries.
+    /// What follows.
     pub content: IncomingContent,
 }
 
-/// What an answer carries.
+impl fmt::Debug for Incoming {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Incoming")
+            .field("status", &self.status)
+            .field("retry_after", &self.retry_after)
+            .field("content", &self.content)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What follows the head of an answer.
 pub enum IncomingContent {
     /// Nothing.
     None,
     /// One body, whole and bounded.
     Body {
-        /// Content-Type as sent.
+        /// `Content-Type`, as it came.
         content_type: Option<String>,
-        /// The bytes.
+        /// The body.
         bytes: Vec<u8>,
     },
     /// A stream of events.
     Events(Box<dyn EventSource>),
 }
 
+impl fmt::Debug for IncomingContent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::None => f.write_str("None"),
+            Self::Body { content_type, bytes } => write!(f, "Body({content_type:?}, {} bytes)", bytes.len()),
+            Self::Events(_) => f.write_str("Events"),
+        }
+    }
+}
+
 /// One event of a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Event {
-    /// The event's own id, when it had one; an empty one resets the last id.
+    /// The event's own `id:`; `None` where it had none. An empty one takes back the ids before it.
     pub id: Option<String>,
-    /// The SSE `event:` field.
+    /// `event:`, the kind of event.
     pub name: Option<String>,
-    /// How long to wait before the stream is opened again, where the event said so.
+    /// `retry:`, how long to wait before the stream is opened again.
     pub retry: Option<Duration>,
-    /// The data; empty for an event that only carries an id or a pause.
+    /// `data:`, its lines joined.
     pub data: Vec<u8>,
 }
 
-/// A stream of events.
+/// A stream of events. Dropping it cancels: the connection is closed, never used again.
 pub trait EventSource {
-    /// The next event. `None`: the stream ended in order. Dropping the source cancels: the connection is closed, never
-    /// pooled.
+    /// The next event, comments left out. `None`: the stream ended in order.
     fn next<'a>(&'a mut self) -> LocalBoxFuture<'a, Option<Result<Event, TransportError>>>;
 }
 
-/// Why a message found no answer.
+/// Why an exchange came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// The name has no address.
+    /// The name has no address, or the resolver did not say so in time.
     Resolve(String),
-    /// No address could be connected to.
+    /// No address took a connection.
     Connect(String),
-    /// The encrypted connection could not be set up, or broke.
+    /// No secure connection came about.
     Tls(String),
-    /// Time ran out.
+    /// Something took longer than it may.
     Timeout {
-        /// What was waited for.
+        /// What took so long.
         what: &'static str,
     },
-    /// The peer closed the connection.
+    /// The connection ended too early.
     Closed {
-        /// Nothing of an answer had been seen.
+        /// True when nothing of an answer had been seen.
         before_answer: bool,
     },
-    /// The peer broke the rules of the transport.
+    /// The answer breaks the rules of the transport; the text says which.
     Malformed(String),
-    /// The answer goes over a limit.
+    /// The answer is larger than allowed.
     TooLarge {
         /// The limit's name.
         limit: &'static str,
-        /// Its value, in the limit's own unit.
+        /// Its value, in bytes unless the name says otherwise.
         max: u64,
     },
-    /// The answer, or the request, is of a kind that this transport does not do.
+    /// The target or the answer needs something that this transport does not have.
     Unsupported(String),
+    /// All connections are in use and none came free in time.
+    Busy {
+        /// How many there may be.
+        max: usize,
+    },
 }
 
 impl TransportError {
-    /// Whether nothing can have been executed, so that anything may be sent again: no connection came about.
+    /// Whether the server cannot have seen the message: it never left.
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Resolve(_) | Self::Connect(_))
+        matches!(self, Self::Resolve(_) | Self::Connect(_) | Self::Busy { .. })
     }
 }
 
 impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Resolve(why) => write!(f, "the name cannot be resolved: {why}"),
-            Self::Connect(why) => write!(f, "cannot connect: {why}"),
-            Self::Tls(why) => write!(f, "the encrypted connection failed: {why}"),
-            Self::Timeout { what } => write!(f, "timed out waiting for {what}"),
+            Self::Resolve(why) => write!(f, "the name could not be resolved: {why}"),
+            Self::Connect(why) => write!(f, "no connection: {why}"),
+            Self::Tls(why) => write!(f, "no secure connection: {why}"),
+            Self::Timeout { what } => write!(f, "timed out: {what}"),
             Self::Closed { before_answer: true } => {
-                f.write_str("the server closed the connection without an answer")
+                f.write_str("the connection closed before an answer came")
             }
             Self::Closed { before_answer: false } => {
-                f.write_str("the server closed the connection in the middle of its answer")
+                f.write_str("the connection closed in the middle of an answer")
             }
-            Self::Malformed(what) => write!(f, "the server's answer is malformed: {what}"),
-            Self::TooLarge { limit, max } => write!(f, "the server's answer goes over {limit} = {max}"),
-            Self::Unsupported(what) => f.write_str(what),
+            Self::Malformed(why) => write!(f, "malformed answer: {why}"),
+            Self::TooLarge { limit, max } => write!(f, "the answer exceeds {limit}, which is {max}"),
+            Self::Unsupported(why) => write!(f, "not supported: {why}"),
+            Self::Busy { max } => write!(f, "all {max} connections stayed in use"),
         }
     }
 }
 
 impl Error for TransportError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_never_left_is_retryable() {
+        assert!(TransportError::Resolve("no such name".into()).is_retryable());
+        assert!(TransportError::Connect("refused".into()).is_retryable());
+        assert!(TransportError::Busy { max: 4 }.is_retryable());
+        for error in [
+            TransportError::Timeout { what: "the answer" },
+            TransportError::Closed { before_answer: true },
+            TransportError::Closed { before_answer: false },
+            TransportError::Malformed("x".into()),
+            TransportError::TooLarge { limit: "max_body_bytes", max: 4 },
+            TransportError::Tls("certificate".into()),
+        ] {
+            assert!(!error.is_retryable(), "{error}");
+        }
+    }
+}
