@@ -206,9 +206,16 @@ impl Stream {
         self.socket_ref().shutdown(Shutdown::Write)
     }
 
+    /// Forgets what is staged. Of a vector that has begun to go out, the rest is missing: nothing more can be said on
+    /// this stream.
+    pub fn discard_staged(&mut self) {
+        self.staged.clear();
+        (self.sent, self.staged_bytes) = (0, 0);
+    }
+
     /// Ends the connection with a reset; what is staged or unread on either side is lost.
     pub fn abort(mut self) {
-        self.staged.clear();
+        self.discard_staged();
         // A socket that refuses the option is closed in the ordinary way.
         let _ = self.socket_ref().set_linger(Some(Duration::ZERO));
     }
