@@ -74,7 +74,8 @@ fn a_body_is_delimited_by_its_length_its_chunks_or_the_end() {
     assert_eq!(read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"), answer(200, "{}", true));
     assert_eq!(read("HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"), answer(202, "", true));
     assert_eq!(read("HTTP/1.1 200\r\nContent-Length: 1, 1\r\n\r\nx"), answer(200, "x", true));
-    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2;a=b\r\n{}\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n";
+    let chunks =
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n2;a=b\r\n{}\r\n1\r\n!\r\n0\r\nX: y\r\n\r\n";
     assert_eq!(read(chunks), answer(200, "{}!", true));
     assert_eq!(read("HTTP/1.1 200 OK\r\n\r\nall of it"), answer(200, "all of it", false));
 }

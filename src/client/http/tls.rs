@@ -135,7 +135,9 @@ impl TlsStream {
                 return Poll::Ready(Ok(length));
             }
             // A key update is answered as soon as the socket takes it; reading does not wait for that.
-            if self.tls.wants_write() && self.poll_flush(cx)?.is_pending() {}
+            if self.tls.wants_write() {
+                let _later = self.poll_flush(cx)?;
+            }
             ready!(self.poll_receive(cx))?;
         }
     }
@@ -188,7 +190,10 @@ pub(super) fn explain(error: io::Error) -> TransportError {
         Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)) => {
             "the server does not speak TLS at this port; is it http:// rather than https://?".to_owned()
         }
-        Some(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)) => {
+        // The second one is an authority of the same name with another key.
+        Some(rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        )) => {
             "the server's certificate is not signed by a trusted authority; name its CA file if it has one of its own"
                 .to_owned()
         }

@@ -85,8 +85,7 @@ pub(super) fn parse(
     if !(100..=599).contains(&status) {
         return Err(ResponseFault::malformed(format!("the status is {status}; it must be from 100 to 599")));
     }
-    let field =
-        |header: &httparse::Header<'_>| (header.name.to_owned(), header.value.trim_ascii().to_vec());
+    let field = |header: &httparse::Header<'_>| (header.name.to_owned(), header.value.trim_ascii().to_vec());
     let fields = response.headers.iter().map(field).collect();
     let mut head =
         AnswerHead { status, http_1_0: version == 0, content_length: None, keep_alive: false, fields };
