@@ -7,6 +7,7 @@ use futures_lite::future;
 use serde_json::{Value, json};
 
 use super::error::ClientError;
+use super::http::HttpTransport;
 use super::options::{CallOptions, ClientOptions};
 use super::results::{RawJson, ServerDescription};
 use super::revision::Revision;
@@ -29,6 +30,20 @@ pub struct Client {
 }
 
 impl Client {
+    /// Connects to an http or https URL, see [`Client::connect_over`].
+    ///
+    /// # Errors
+    /// [`ClientError::Options`] for a URL or for options that cannot work, and as [`Client::connect_over`].
+    pub async fn connect(scope: &Scope, target: &str, options: ClientOptions) -> Result<Client, ClientError> {
+        let mut http = options.http.clone();
+        let max = options.limits.max_message_bytes;
+        http.limits.body_bytes = http.limits.body_bytes.min(max);
+        http.limits.event_bytes = http.limits.event_bytes.min(max);
+        let transport =
+            HttpTransport::new(target, http).map_err(|error| ClientError::Options(error.to_string()))?;
+        Self::connect_over(scope, Rc::new(transport), options).await
+    }
+
     /// Connects over a transport: finds out which revision the server speaks, and begins a session where it needs one.
     ///
     /// # Errors
