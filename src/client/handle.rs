@@ -27,6 +27,8 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) link: Rc<Link>,
+    /// Keeps an older server's stream open as long as a clone lives.
+    _present: Option<Rc<Subscription>>,
 }
 
 impl Client {
@@ -55,7 +57,8 @@ impl Client {
     ) -> Result<Client, ClientError> {
         let link = Link::new(scope, transport, options);
         link.connect().await?;
-        Ok(Client { link })
+        let present = link.be_present().await?;
+        Ok(Client { link, _present: present.map(Rc::new) })
     }
 
     /// The revision that both sides speak.
