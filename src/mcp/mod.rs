@@ -68,6 +68,7 @@ pub use head::{At, HeaderLookup, NoHeaders, RequestHead, Transport};
 pub use level::LogLevel;
 pub use method::MethodKind;
 pub use options::{McpOptions, ServerInfo};
+pub(crate) use param_headers::{HeaderParam, find as header_params};
 pub use registry::{Registry, RegistryError};
 pub use reply::{IntoReply, Json, Reply};
 pub use schema::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
