@@ -1,9 +1,11 @@
-//! The command line: `ringmesh serve` and `ringmesh check`.
+//! The command line: `ringmesh serve`, `ringmesh check` and the commands that ask a server.
 //!
-//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration, and [`run_check`] is the whole
-//! of `check`. Whatever a person should read is printed here and nowhere else.
+//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_client`]
+//! and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
+mod client;
+mod completions;
 mod flags;
 
 use std::ffi::OsString;
@@ -16,18 +18,28 @@ use crate::config::Loaded;
 use crate::observe;
 
 pub use check::{Check, run_check};
+pub use client::{Ask, Call, ClientCommand, FillPrompt, HeaderFlag, Output, Reach, ReadResource, run_client};
+pub use completions::{Completions, print_completions};
 pub use flags::SettingFlags;
 
 /// The codes with which the command ends.
 pub mod exit {
     /// Everything went well, a stop by the first signal included.
     pub const OK: u8 = 0;
-    /// The server failed while it ran.
+    /// The server failed while it ran; of a question to a server: it answered with an error, or the tool failed.
     pub const FAILURE: u8 = 1;
     /// The command line or the configuration is wrong.
     pub const USAGE: u8 = 2;
     /// The machine lacks something that the server needs; see `ringmesh check`.
     pub const PREFLIGHT: u8 = 3;
+    /// The server that was asked cannot be reached, or the connection broke.
+    pub const UNREACHABLE: u8 = 4;
+    /// The server that was asked did not answer in time.
+    pub const TIMEOUT: u8 = 5;
+    /// The server that was asked does not keep to the protocol.
+    pub const PROTOCOL: u8 = 6;
+    /// A signal interrupted a question to a server.
+    pub const INTERRUPTED: u8 = 130;
     /// A second signal ended the process at once.
     pub const SECOND_SIGNAL: u8 = 130;
 }
@@ -38,7 +50,8 @@ Exit codes:
   1    it failed while it ran
   2    the command line or the configuration is wrong
   3    the machine lacks something that is needed (see `ringmesh check`)
-  130  a second signal ended it at once";
+  4-6  a server that was asked: cannot be reached, too late, not the protocol
+  130  a second signal ended it at once, or a signal a question to a server";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -66,6 +79,12 @@ pub enum Command {
     Serve(Serve),
     /// Check whether this machine can run the server, and say what to mend.
     Check(Check),
+    /// The commands that ask a server.
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the completions for a shell.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(Completions),
 }
 
 /// The arguments of `serve`.
