@@ -3,7 +3,7 @@
 //! Nothing here knows the era: before 2026-07-28 the question is a request to the client, since then the answer to the
 //! call, which the client repeats with what was asked for.
 
-use ringmesh::mcp::{CallError, Content, Context, Elicitation, Elicited, Role, Sampling, Tool};
+use ringmesh::mcp::{CallError, Content, Context, ElicitAction, Elicitation, Elicited, Role, Sampling, Tool};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ pub(crate) fn sampling() -> Tool {
         |arguments: Prompt, context: Context| async move {
             let question = Sampling::new(100).message(Role::User, Content::text(arguments.prompt));
             let sampled = context.sample("sample", question).await?;
-            Ok(format!("LLM response: {}", sampled.text().unwrap_or_default()))
+            Ok(format!("LLM response: {}", sampled.text()))
         },
     )
 }
@@ -147,6 +147,11 @@ pub(crate) fn flag_schema(name: &str) -> Value {
 
 /// What a person did with a form, in words.
 pub(crate) fn told(elicited: &Elicited) -> String {
+    let action = match elicited.action {
+        ElicitAction::Accept => "accept",
+        ElicitAction::Decline => "decline",
+        ElicitAction::Cancel => "cancel",
+    };
     let content = Value::Object(elicited.content.clone().unwrap_or_default());
-    format!("action={}, content={content}", elicited.action.as_str())
+    format!("action={action}, content={content}")
 }

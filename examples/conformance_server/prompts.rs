@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ringmesh::mcp::{CompletionRequest, Content, Context, Prompt, PromptArgument, PromptMessage, Registry};
+use ringmesh::mcp::{
+    Completion, CompletionRequest, Content, Context, Prompt, PromptArgument, PromptMessage, Registry,
+};
 
 use crate::media::PNG;
 use crate::rounds::ask_text;
@@ -40,8 +42,7 @@ fn with_arguments() -> Prompt {
         Ok(format!("Prompt with arguments: arg1='{arg1}', arg2='{arg2}'"))
     });
     prompt.complete("arg1", |request: CompletionRequest, _: Context| async move {
-        let fitting = WORDS.iter().filter(|word| word.starts_with(&request.value));
-        Ok(fitting.map(|word| (*word).to_owned()).collect::<Vec<String>>())
+        Ok(Completion::starting_with(&request.value, WORDS))
     })
 }
 

@@ -3,7 +3,7 @@
 use ringmesh::mcp::{CallError, Capability, Content, Context, Elicitation, Question, Role, Sampling, Tool};
 use serde_json::Value;
 
-use crate::asking::{field_schema, flag_schema};
+use crate::asking::{field_schema, flag_schema, told};
 use crate::plain::NO_PARAMETERS;
 
 /// A tool without parameters.
@@ -19,7 +19,7 @@ where
 pub(crate) async fn ask_text(
     context: &Context,
     key: &str,
-    message: &str,
+    message: &'static str,
     field: &str,
 ) -> Result<String, CallError> {
     let elicited = context.elicit(key, Elicitation::form(message, field_schema(field, "string"))).await?;
@@ -42,7 +42,7 @@ pub(crate) fn sampling() -> Tool {
         let question =
             Sampling::new(100).message(Role::User, Content::text("What is the capital of France?"));
         let sampled = context.sample("capital_question", question).await?;
-        Ok(sampled.text().unwrap_or_default().to_owned())
+        Ok(sampled.text())
     })
 }
 
@@ -78,11 +78,10 @@ pub(crate) fn multiple_inputs() -> Tool {
                 ("client_roots", Question::roots()),
             ])
             .await?;
-        let name = answers.elicited("user_name")?.content.unwrap_or_default();
-        let greeting = answers.sampled("greeting")?;
+        let name = told(answers.elicited("user_name")?);
+        let greeting = answers.sampled("greeting")?.text();
         let roots = answers.roots("client_roots")?.len();
-        let greeting = greeting.text().unwrap_or_default();
-        Ok(format!("{greeting} ({}, {roots} roots)", Value::Object(name)))
+        Ok(format!("{greeting} ({name}, {roots} roots)"))
     })
 }
 
