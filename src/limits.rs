@@ -132,6 +132,8 @@ limits! {
     ToolTime, tool_timeout_ms, 30_000, 10, 86_400_000;
     /// Entries on one page of a list result; the rest follows with a cursor.
     PageEntries, max_page_entries, 100, 1, 10_000;
+    /// Tools, resources, resource templates and prompts on offer, each kind by itself; one more is refused to the code that adds it.
+    RegistryEntries, max_registry_entries, 10_000, 1, 1_000_000;
     /// Threads that run the tools registered as blocking.
     BlockingThreads, max_blocking_threads, 4, 1, 1_024;
     /// Calls of blocking tools that wait for a thread; one more is answered 503 with Retry-After.

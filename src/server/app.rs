@@ -94,6 +94,10 @@ impl App {
                     return Poll::Ready(answer);
                 }
                 if flight.poll_event(cx, body).is_pending() {
+                    // What a client would be asked leaves this function with the answer only.
+                    if flight.refuse_questions() {
+                        continue;
+                    }
                     return Poll::Pending;
                 }
                 let stream = *events.get_or_insert_with(|| exchange::begin_stream(&self.core, &reply, out));

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tracing::Span;
 
+use super::call_time::{CallTime, Over};
 use super::connection::Connection;
 use super::core::CoreState;
 use super::exchange::{self, Reply};
@@ -19,8 +20,6 @@ use crate::runtime::Deadline;
 
 /// Events are moved this often in one turn of the task; then others have the core.
 pub(super) const MAX_TURNS: usize = 64;
-/// The time of a tool that takes as long as it likes.
-const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// How a call left the connection.
 pub(super) enum FlightEnd {
@@ -43,7 +42,7 @@ pub(super) struct Flight {
     /// Set from the first event on.
     events: Option<EventStream>,
     begun_at: Instant,
-    expires_at: Instant,
+    time: CallTime,
     keep_alive_at: Instant,
     /// Set while a write waits for the client.
     write_by: Option<Instant>,
@@ -57,12 +56,13 @@ impl Flight {
     /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
     pub(super) fn new(call: Box<Call>, reply: &Reply) -> Self {
         let (span, begun_at) = (reply.span.clone(), reply.begun_at);
+        let time = CallTime::new(begun_at, call.timeout());
         Self {
             call,
             span,
             events: None,
             begun_at,
-            expires_at: begun_at,
+            time,
             keep_alive_at: begun_at,
             write_by: None,
             was_full: false,
@@ -79,7 +79,36 @@ impl Flight {
     ) -> Poll<Answer> {
         let _entered = self.span.enter();
         let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
-        self.call.poll(cx, body)
+        let answer = self.call.poll(cx, body);
+        if answer.is_pending() {
+            let time = core.shared.limits.duration(Limit::ClientRequestTime);
+            if let Some(stood_still) = self.time.note(self.call.is_asking(), time, Instant::now) {
+                self.call.extend(stood_still);
+            }
+        }
+        answer
+    }
+
+    /// Ends the wait for the client's answers where nobody can bring it the questions; true when there was any.
+    pub(super) fn refuse_questions(&mut self) -> bool {
+        self.call.is_asking() && self.call.refuse_question()
+    }
+
+    /// Ends the call, or the wait for its client's answer, where their time is up.
+    fn poll_time(&mut self, now: Instant, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<Answer> {
+        match self.time.over(now) {
+            Some(Over::Call) => Poll::Ready(self.call.expire(body)),
+            Some(Over::Question) => {
+                if let Some(stood_still) = self.time.give_up(now) {
+                    self.call.extend(stood_still);
+                }
+                self.call.expire_question();
+                // The handler hears of it when it is polled.
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        }
     }
 
     /// Takes the next event the call has queued.
@@ -89,7 +118,7 @@ impl Flight {
     }
 
     fn arm(&mut self, now: Instant, keep_alive: Duration) {
-        self.expires_at = now.checked_add(self.call.timeout()).unwrap_or_else(|| now + FOREVER);
+        self.time = CallTime::new(now, self.call.timeout());
         self.keep_alive_at = now + keep_alive;
     }
 
@@ -97,7 +126,7 @@ impl Flight {
         let mut next = self.keep_alive_at;
         // A call that has ended waits only for its client, which the write's deadline bounds.
         if !self.call.is_finished() {
-            next = next.min(self.expires_at);
+            next = next.min(self.time.deadline());
         }
         self.write_by.map_or(next, |by| next.min(by))
     }
@@ -254,8 +283,10 @@ impl Connection {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if now >= flight.expires_at && !flight.call.is_finished() {
-                return Poll::Ready(Step::Answer(flight.call.expire(&mut self.body)));
+            if !flight.call.is_finished()
+                && let Poll::Ready(answer) = flight.poll_time(now, cx, &mut self.body)
+            {
+                return Poll::Ready(Step::Answer(answer));
             }
             if flight.write_by.is_some_and(|by| now >= by) {
                 self.core.metrics().hit(Limit::WriteTime);
@@ -300,9 +331,9 @@ async fn run_on(core: Rc<CoreState>, mut flight: Flight) {
     let member = core.roster.enter(true);
     let _permit = core.shared.inflight.enter();
     let deadline = Deadline::new();
-    deadline.set(flight.expires_at);
     let mut body = Vec::new();
     poll_fn(|cx| {
+        deadline.set(flight.time.deadline());
         for _ in 0..MAX_TURNS {
             body.clear();
             if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut body) {
@@ -312,10 +343,14 @@ async fn run_on(core: Rc<CoreState>, mut flight: Flight) {
             // Nobody reads the events; taking them keeps the tool from waiting for room.
             if flight.poll_event(cx, &mut body).is_pending() {
                 member.watch(cx);
-                return match member.phase() {
-                    Phase::Cancelling => Poll::Ready(()),
-                    _ => deadline.poll_expired(cx),
-                };
+                if member.phase() == Phase::Cancelling {
+                    return Poll::Ready(());
+                }
+                deadline.set(flight.time.deadline());
+                if deadline.poll_expired(cx).is_ready() {
+                    return flight.poll_time(Instant::now(), cx, &mut body).map(drop);
+                }
+                return Poll::Pending;
             }
         }
         // A tool that never stops sending shares its core, and still ends in time.

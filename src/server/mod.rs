@@ -7,6 +7,7 @@ mod app;
 mod blocking;
 mod bounded;
 mod budget;
+mod call_time;
 mod connection;
 mod core;
 mod embedded;
@@ -36,18 +37,19 @@ pub use run::Ended;
 pub(crate) use run::plan;
 
 use crate::config::ServerConfig;
-use crate::mcp::Registry;
+use crate::mcp::{Registry, RegistryHandle, ServerInfo};
 use crate::runtime::{Scope, StopFlag};
 use hooks::Hooks;
 
-/// A server before it runs: its configuration, its tools, its hooks.
+/// A server before it runs: its configuration, what it offers, its hooks.
 ///
 /// Three ways lead on: [`Server::run`] on cores of its own, [`Server::run_in_executor`] or [`Server::run_in_scope`] in a
 /// caller's glommio executor, and [`Server::into_app`] without any socket.
 #[derive(Debug)]
 pub struct Server {
     config: ServerConfig,
-    registry: Registry,
+    info: ServerInfo,
+    registry: RegistryHandle,
     builtin_tools: bool,
     signals: bool,
     service: bool,
@@ -81,7 +83,8 @@ impl Server {
         tracing::info!(name = config.server_name, "initialized");
         Self {
             config,
-            registry: Registry::new(),
+            info: ServerInfo::default(),
+            registry: RegistryHandle::before(Registry::new()),
             builtin_tools: false,
             signals: false,
             service: false,
@@ -117,11 +120,24 @@ impl Server {
         self
     }
 
-    /// Sets the tools it offers.
+    /// Sets what it says of itself besides its name: title, version, description, website and icons. The name stays
+    /// that of the configuration.
     #[must_use]
-    pub fn registry(mut self, registry: Registry) -> Self {
-        self.registry = registry;
+    pub fn info(mut self, info: ServerInfo) -> Self {
+        self.info = info;
         self
+    }
+
+    /// Sets what it offers: tools, resources, prompts. What was set or added before is dropped.
+    #[must_use]
+    pub fn registry(self, registry: Registry) -> Self {
+        self.registry.replace(registry);
+        self
+    }
+
+    /// A handle that changes what it offers, before it runs and while it does.
+    pub fn registry_handle(&self) -> RegistryHandle {
+        self.registry.clone()
     }
 
     /// Adds `echo` and `server_status`, as the command offers them.

@@ -35,7 +35,17 @@ pub(super) struct Prepared {
 
 /// Builds what the cores share. `cores` are their numbers; with `sockets` unset no address is bound.
 pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
-    let Server { mut config, registry, builtin_tools, signals, service, mut hooks, stop, readiness } = server;
+    let Server {
+        mut config,
+        info,
+        registry: handle,
+        builtin_tools,
+        signals,
+        service,
+        mut hooks,
+        stop,
+        readiness,
+    } = server;
     config.validate()?;
     let mut reserved = Vec::new();
     let mut probe_address = None;
@@ -50,8 +60,10 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let started_at = Instant::now();
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
+    let registry = handle.take();
     let registry = if builtin_tools { tools::register(registry, status.clone()) } else { registry };
-    let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, &threads))?);
+    let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, info, &threads))?);
+    dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
     let names = Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
@@ -115,9 +127,9 @@ fn access_policy(config: &ServerConfig) -> Result<AccessPolicy, ServerError> {
     AccessPolicy::new(&options).map_err(|error| ServerError::Access(error.to_string()))
 }
 
-fn mcp_options(config: &ServerConfig, threads: &Arc<Threads>) -> McpOptions {
+fn mcp_options(config: &ServerConfig, info: ServerInfo, threads: &Arc<Threads>) -> McpOptions {
     McpOptions {
-        server: ServerInfo { name: config.server_name.clone(), ..ServerInfo::default() },
+        server: ServerInfo { name: config.server_name.clone(), ..info },
         instructions: config.instructions.clone(),
         limits: config.limits.clone(),
         allow_tools: config.allow_tools.clone(),

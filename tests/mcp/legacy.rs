@@ -1,4 +1,4 @@
-//! 2025-11-25 and 2025-06-18.
+//! 2025-11-25 and what it shares with the revisions before it.
 
 use ringmesh::mcp::{Capability, Context, McpOptions, Registry, ServerInfo, Tool};
 use schemars::JsonSchema;
@@ -19,7 +19,7 @@ fn server() -> Server {
         .tool("hi", "Says hi", |_: NoArgs, _: Context| async { Ok("hi") })
         .with(Tool::new("needy", "", needy));
     let options = McpOptions {
-        server: ServerInfo { name: "unit".into(), title: None, version: "1".into() },
+        server: ServerInfo { name: "unit".into(), version: "1".into(), ..ServerInfo::default() },
         instructions: Some("Say hi.".into()),
         ..McpOptions::default()
     };
@@ -36,7 +36,7 @@ fn initialize_opens_a_session() {
     let got = server.post(&Headers::json(), initialize(LEGACY).to_string());
     let expected = json!({
         "protocolVersion": LEGACY,
-        "capabilities": {"logging": {}, "tools": {}},
+        "capabilities": {"logging": {}, "tools": {"listChanged": true}},
         "serverInfo": {"name": "unit", "version": "1"},
         "instructions": "Say hi."
     });
@@ -52,7 +52,9 @@ fn versions_are_negotiated() {
     for (asked, answered) in [
         ("2025-11-25", "2025-11-25"),
         ("2025-06-18", "2025-06-18"),
-        ("2025-03-26", "2025-11-25"),
+        ("2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05"),
+        ("2024-10-07", "2025-11-25"),
         ("2026-07-28", "2025-11-25"),
         ("9999-99-99", "2025-11-25"),
         ("", "2025-11-25"),

@@ -1,6 +1,7 @@
 //! The MCP room from outside: bytes in, bytes out.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod asking_modern;
 mod cancellation;
 mod check_order;
 mod events;
@@ -8,6 +9,7 @@ mod forms;
 mod legacy;
 mod modern;
 mod registration;
+mod revisions;
 mod sessions;
 mod support;
 mod tool_results;

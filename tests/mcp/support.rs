@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use ringmesh::limits::Limits;
 use ringmesh::mcp::{
-    Answer, At, Call, Dispatcher, HeaderLookup, Label, McpOptions, Outcome, Registry, RequestHead, Transport,
+    Answer, At, Call, Dispatcher, HeaderLookup, Label, McpOptions, Offload, OffloadFull, Outcome, Registry,
+    RequestHead, Transport,
 };
 use serde_json::{Value, json};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const LEGACY: &str = "2025-11-25";
+/// Every revision served, newest first.
+pub(crate) const REVISIONS: [&str; 5] = [MODERN, LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// What came back for one message.
 #[derive(Debug)]
@@ -329,4 +332,19 @@ pub(crate) fn take_events(call: &mut Call, events: &mut Vec<Value>) -> usize {
         assert!(!out.contains(&b'\n'));
         events.push(serde_json::from_slice(&out).expect("events are JSON"));
     }
+}
+
+/// A thread for each job.
+struct Threads;
+
+impl Offload for Threads {
+    fn submit(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), OffloadFull> {
+        std::thread::spawn(job);
+        Ok(())
+    }
+}
+
+/// A server whose blocking tools get a thread each.
+pub(crate) fn with_pool(registry: Registry) -> Server {
+    Server::with(registry, McpOptions { offload: Some(Arc::new(Threads)), ..McpOptions::default() })
 }

@@ -1,11 +1,13 @@
-//! What a running tool knows about its call, and what it can tell the client before it ends.
+//! What a running handler knows about its call, and what it can tell the client before it ends.
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use crate::mcp::ask::asking::Asking;
 use crate::mcp::call::signals::Signals;
 use crate::mcp::message::answer::Label;
 use crate::mcp::message::capability::{Capability, ClientCapabilities};
@@ -15,10 +17,11 @@ use crate::mcp::message::level::LogLevel;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::snapshot::Snapshot;
 use crate::mcp::session::entry::Session;
 
-/// The handle that a tool gets for its call. Clones name the same call and may be sent to other threads.
+/// The handle that a handler gets for its call: of a tool, a resource, a prompt or a completion. Clones name the same call and may be sent to other threads.
 #[derive(Clone)]
 pub struct Context {
     pub(crate) state: Arc<CallState>,
@@ -29,15 +32,29 @@ pub struct Context {
 pub(crate) enum Target {
     /// A tool.
     Tool(u32),
+    /// A resource with a URI of its own.
+    Resource(u32),
+    /// A resource of a template's family.
+    Template(u32),
+    /// A prompt.
+    Prompt(u32),
+    /// An argument of a prompt, to be completed.
+    PromptArgument(u32),
+    /// A variable of a template, to be completed.
+    TemplateVariable(u32),
 }
 
 /// Everything about one call that outlives the bytes it arrived in.
 pub(crate) struct CallState {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) target: Target,
+    /// The URI that was asked for, where the target does not tell it.
+    pub(crate) uri: Option<Box<str>>,
     pub(crate) core: usize,
     pub(crate) timeout: Duration,
     pub(crate) deadline: Instant,
+    /// Milliseconds for which the deadline has stood still.
+    pub(crate) extended_ms: AtomicU64,
     pub(crate) revision: Revision,
     /// The request id as JSON text, just as it came.
     pub(crate) id: SmallText,
@@ -49,6 +66,7 @@ pub(crate) struct CallState {
     pub(crate) capabilities: ClientCapabilities,
     pub(crate) traceparent: Option<Box<str>>,
     pub(crate) session: Option<Arc<Session>>,
+    pub(crate) asking: Asking,
     pub(crate) signals: Signals,
 }
 
@@ -121,9 +139,10 @@ impl Context {
         self.state.signals.cancel_reason().is_some()
     }
 
-    /// When the call will be cancelled for taking too long.
+    /// When the call will be cancelled for taking too long. It moves on by the time that questions to the client took.
     pub fn deadline(&self) -> Instant {
-        self.state.deadline
+        let extended = Duration::from_millis(self.state.extended_ms.load(Ordering::Relaxed));
+        self.state.deadline.checked_add(extended).unwrap_or(self.state.deadline)
     }
 
     /// The request's id, as JSON text: a number, or a string in quotes.
@@ -146,9 +165,21 @@ impl Context {
         self.state.revision
     }
 
-    /// What is called: the name of the tool.
+    /// What is called: the name of the tool or prompt, the URI of the resource that is read, or the prompt's name or
+    /// the template's text where an argument is completed.
     pub fn name(&self) -> &str {
         self.state.name()
+    }
+
+    /// The URI of the resource that is read; `None` where none is.
+    pub fn uri(&self) -> Option<&str> {
+        let read = matches!(self.state.target, Target::Resource(_) | Target::Template(_));
+        read.then(|| self.state.name())
+    }
+
+    /// A handle that changes what the server offers.
+    pub fn registry(&self) -> RegistryHandle {
+        RegistryHandle::running(self.state.snapshot.shared())
     }
 
     /// The W3C trace context of the request, where it carried one.
@@ -175,7 +206,7 @@ impl Context {
         }
     }
 
-    async fn send(&self, event: Vec<u8>, progress: Option<f64>) {
+    pub(crate) async fn send(&self, event: Vec<u8>, progress: Option<f64>) {
         self.state.signals.send(event, progress, self.state.snapshot.shared().stream_queue_bytes).await;
     }
 }
@@ -183,9 +214,31 @@ impl Context {
 impl CallState {
     /// The name of what is called.
     pub(crate) fn name(&self) -> &str {
+        let catalog = self.snapshot.catalog();
         match self.target {
-            Target::Tool(index) => &self.snapshot.catalog().tool(index).name,
+            Target::Tool(index) => &catalog.tool(index).name,
+            Target::Resource(index) => &catalog.resource(index).uri,
+            Target::Template(_) => self.uri.as_deref().unwrap_or_default(),
+            Target::Prompt(index) | Target::PromptArgument(index) => &catalog.prompt(index).name,
+            Target::TemplateVariable(index) => &catalog.template(index).described.template,
         }
+    }
+
+    /// What is called, for a sentence: its kind.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.target {
+            Target::Tool(_) => "tool",
+            Target::Resource(_) | Target::Template(_) => "resource",
+            Target::Prompt(_) => "prompt",
+            Target::PromptArgument(_) => "completion for the prompt",
+            Target::TemplateVariable(_) => "completion for the resource template",
+        }
+    }
+
+    /// Notes that the call's time stood still for so long.
+    pub(crate) fn extend(&self, by: Duration) {
+        let by_ms = u64::try_from(by.as_millis()).unwrap_or(u64::MAX);
+        self.extended_ms.fetch_add(by_ms, Ordering::Relaxed);
     }
 
     /// What to count.
@@ -195,6 +248,11 @@ impl CallState {
             Target::Tool(index) => {
                 let tool = self.snapshot.catalog().tool(index).label;
                 Label { tool, ..Label::new(MethodKind::ToolsCall, era) }
+            }
+            Target::Resource(_) | Target::Template(_) => Label::new(MethodKind::ResourcesRead, era),
+            Target::Prompt(_) => Label::new(MethodKind::PromptsGet, era),
+            Target::PromptArgument(_) | Target::TemplateVariable(_) => {
+                Label::new(MethodKind::CompletionComplete, era)
             }
         }
     }

@@ -2,5 +2,6 @@
 
 pub(crate) mod context;
 pub(crate) mod outcome;
+pub(crate) mod results;
 pub(crate) mod running;
 pub(crate) mod signals;

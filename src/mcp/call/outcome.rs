@@ -2,12 +2,19 @@
 
 use std::any::Any;
 
+use serde_json::{Map, Value};
+
+use crate::mcp::ask::{links, round};
 use crate::mcp::call::context::{CallState, Target};
+use crate::mcp::call::results;
 use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
+use crate::mcp::message::capability::required_together;
+use crate::mcp::message::era::Revision;
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::catalog::SERVER_INFO_KEY;
+use crate::mcp::offer::content::write_text;
 use crate::mcp::offer::handler::Produced;
 use crate::mcp::offer::reply::{Body, Reply};
 
@@ -23,19 +30,36 @@ pub(crate) fn write(
 ) -> Answer {
     match finished {
         Ok(Produced::Tool(reply)) => write_checked(out, state, &reply, label),
-        Err(CallError(Failure::Result(reply))) => {
+        Ok(other) => {
+            results::write(out, state, &other);
+            Answer::with_body(200, label)
+        }
+        Err(CallError(Failure::Result(reply))) if is_tool(state) => {
             write_reply(out, state, &reply);
             answered(ErrorKind::ToolFailed, state, label)
         }
-        Err(CallError(Failure::Missing(capability))) => {
-            let needed = capability.required();
-            let message = format!("The client must declare the capability {needed} for this tool");
+        Err(CallError(Failure::Result(reply))) => {
+            write_failed(out, state, ErrorKind::ToolFailed, reply.texts().into_owned(), label)
+        }
+        Err(CallError(Failure::NoResource(uri))) => refuse(out, state, &Refusal::no_resource(&uri), label),
+        Err(CallError(Failure::InputRequired)) => round::write(out, state, label),
+        Err(CallError(Failure::UrlElicitation { message, links })) => {
+            links::write(out, state, &message, &links, label)
+        }
+        Err(CallError(Failure::Missing(capabilities))) => {
+            let needed = required_together(&capabilities);
+            let message =
+                format!("The client must declare the capability {needed} for this {}", state.kind());
             let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
             refuse(out, state, &Refusal::new(ErrorKind::MissingCapability, message).with_data(data), label)
         }
         Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
-            tracing::error!(tool = state.name(), error = %message, "tool failed inside");
+            tracing::error!(kind = state.kind(), name = state.name(), error = %message, "a handler failed inside");
             refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
+        }
+        Err(CallError(Failure::Known { kind, message })) if kind.info().code.is_none() && is_tool(state) => {
+            write_reply(out, state, &Reply::text(message).failed());
+            answered(kind, state, label)
         }
         Err(CallError(Failure::Known { kind, message })) => {
             refuse(out, state, &Refusal::new(kind, message), label)
@@ -49,12 +73,14 @@ pub(crate) fn write(
 }
 
 fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Label) -> Answer {
-    let Target::Tool(index) = state.target;
-    let tool = state.snapshot.catalog().tool(index);
-    if let (Some(check), false) = (&tool.output_check, reply.is_error)
+    let output_check = match state.target {
+        Target::Tool(index) => state.snapshot.catalog().tool(index).output_check.as_ref(),
+        _ => None,
+    };
+    if let (Some(check), false) = (output_check, reply.is_error)
         && let Err(problem) = check.check(reply.structured.as_deref())
     {
-        tracing::error!(tool = %tool.name, %problem, "structured content does not fit the output schema");
+        tracing::error!(tool = state.name(), %problem, "structured content does not fit the output schema");
         return refuse(out, state, &Refusal::new(ErrorKind::InvalidOutput, INTERNAL), label);
     }
     write_reply(out, state, reply);
@@ -64,28 +90,43 @@ fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Lab
     }
 }
 
-fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
+/// Writes a failure that its reader should see: as a result where a model can see it, which only tools have, else as
+/// an error.
+pub(crate) fn write_failed(
+    out: &mut Vec<u8>,
+    state: &CallState,
+    kind: ErrorKind,
+    text: String,
+    label: Label,
+) -> Answer {
+    if !is_tool(state) {
+        return refuse(out, state, &Refusal::new(kind, text), label);
+    }
+    write_reply(out, state, &Reply::text(text).failed());
+    answered(kind, state, label)
+}
+
+/// Whether a failure can be a result that a model sees.
+pub(crate) fn is_tool(state: &CallState) -> bool {
+    matches!(state.target, Target::Tool(_))
+}
+
+pub(crate) fn answered(kind: ErrorKind, state: &CallState, label: Label) -> Answer {
     Answer::with_body(kind.status(Some(state.revision)), Label { error: Some(kind), ..label })
 }
 
-fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
+pub(crate) fn refuse(out: &mut Vec<u8>, state: &CallState, refusal: &Refusal, label: Label) -> Answer {
     refusal.answer(out, Some(state.id.as_str()), Some(state.revision), label)
 }
 
 /// Appends the response that carries a reply.
 pub(crate) fn write_reply(out: &mut Vec<u8>, state: &CallState, reply: &Reply) {
-    let modern = state.revision.is_modern();
-    let shared = state.snapshot.shared();
-    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
-    out.extend_from_slice(state.id.as_str().as_bytes());
-    out.extend_from_slice(br#","result":{"#);
-    if modern {
-        out.extend_from_slice(br#""resultType":"complete","#);
-    }
-    write_content(out, reply);
+    let revision = state.revision;
+    open_result(out, state);
+    write_content(out, reply, revision);
     if let Some(structured) = &reply.structured {
-        // Before 2026-07-28 structured content is an object or absent.
-        if modern || structured.starts_with('{') {
+        // It came with 2025-06-18, and before 2026-07-28 it is an object or absent.
+        if revision.is_modern() || (structured.starts_with('{') && revision >= Revision::V2025_06_18) {
             out.extend_from_slice(br#","structuredContent":"#);
             out.extend_from_slice(structured.as_bytes());
         }
@@ -93,12 +134,27 @@ pub(crate) fn write_reply(out: &mut Vec<u8>, state: &CallState, reply: &Reply) {
     if reply.is_error {
         out.extend_from_slice(br#","isError":true"#);
     }
-    let server = modern.then_some(&*shared.server_meta);
-    write_meta(out, server, reply);
+    close_result(out, state, reply.meta.as_deref());
+}
+
+/// Appends what comes before the members of a result.
+pub(crate) fn open_result(out: &mut Vec<u8>, state: &CallState) {
+    out.extend_from_slice(br#"{"jsonrpc":"2.0","id":"#);
+    out.extend_from_slice(state.id.as_str().as_bytes());
+    out.extend_from_slice(br#","result":{"#);
+    if state.revision.is_modern() {
+        out.extend_from_slice(br#""resultType":"complete","#);
+    }
+}
+
+/// Appends what comes after the members of a result: its `_meta`, and all that closes.
+pub(crate) fn close_result(out: &mut Vec<u8>, state: &CallState, meta: Option<&Map<String, Value>>) {
+    let server = state.revision.is_modern().then_some(&*state.snapshot.shared().server_meta);
+    write_meta(out, server, meta);
     out.extend_from_slice(b"}}");
 }
 
-fn write_content(out: &mut Vec<u8>, reply: &Reply) {
+fn write_content(out: &mut Vec<u8>, reply: &Reply, revision: Revision) {
     out.extend_from_slice(br#""content":["#);
     match &reply.body {
         Body::Text(text) => write_text(out, text),
@@ -108,26 +164,16 @@ fn write_content(out: &mut Vec<u8>, reply: &Reply) {
                 if index > 0 {
                     out.push(b',');
                 }
-                let start = out.len();
-                if serde_json::to_writer(&mut *out, block).is_err() {
-                    out.truncate(start);
-                    write_text(out, "(content that could not be written as JSON)");
-                }
+                block.write(out, revision);
             }
         }
     }
     out.push(b']');
 }
 
-fn write_text(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(br#"{"type":"text","text":"#);
-    json::string(out, text);
-    out.push(b'}');
-}
-
-/// Appends `_meta`: who the server is, then the tool's own entries, which cannot replace the former.
-fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, reply: &Reply) {
-    let own = reply.meta.iter().flat_map(|meta| meta.iter());
+/// Appends `_meta`: who the server is, then the handler's own entries, which cannot replace the former.
+fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, meta: Option<&Map<String, Value>>) {
+    let own = meta.into_iter().flat_map(|meta| meta.iter());
     let mut own = own.filter(|(key, _)| server.is_none() || *key != SERVER_INFO_KEY).peekable();
     if server.is_none() && own.peek().is_none() {
         return;
@@ -147,12 +193,12 @@ fn write_meta(out: &mut Vec<u8>, server: Option<&[u8]>, reply: &Reply) {
 }
 
 /// Logs a caught panic and returns what to answer: nothing of it leaves the server.
-pub(crate) fn panicked(tool: &str, panic: &(dyn Any + Send)) -> CallError {
+pub(crate) fn panicked(name: &str, panic: &(dyn Any + Send)) -> CallError {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("(no message)");
-    tracing::error!(tool, message, "tool panicked");
+    tracing::error!(name, message, "a handler panicked");
     CallError(Failure::Known { kind: ErrorKind::Panic, message: INTERNAL.into() })
 }

@@ -1,4 +1,4 @@
-//! A tool call in flight.
+//! A call in flight.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,7 +13,7 @@ use crate::mcp::message::answer::{Answer, Label, Refusal};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
-use crate::mcp::offer::reply::Reply;
+use crate::mcp::session::pending::Reply as ClientReply;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -50,8 +50,9 @@ impl Call {
             return Poll::Ready(self.conclude(finished, out));
         }
         self.state.signals.register(cx.waker());
-        if self.future.is_some() && self.state.signals.cancel_reason() == Some(CancelReason::Client) {
-            // The cancellation came after the handler ran, and before there was anyone to wake.
+        let cancelled = self.state.signals.cancel_reason() == Some(CancelReason::Client);
+        if self.future.is_some() && (cancelled || self.state.asking.is_suspended()) {
+            // It came from another thread after the handler ran, and before there was anyone to wake.
             cx.waker().wake_by_ref();
         }
         Poll::Pending
@@ -79,22 +80,47 @@ impl Call {
         self.state.signals.has_events()
     }
 
+    /// True while the call waits for its client's answer to a question (the revisions before 2026-07-28): its own time
+    /// stands still then, and `client_request_timeout_ms` counts instead. May change with each [`Call::poll`].
+    pub fn is_asking(&self) -> bool {
+        self.state.asking.is_waiting()
+    }
+
+    /// Ends the wait for the client's answers, because their time is up: the handler sees an error at each open
+    /// question. Poll the call again.
+    pub fn expire_question(&mut self) {
+        let _ = self.state.asking.give_up(|| ClientReply::TimedOut);
+    }
+
+    /// Ends the wait for the client's answers, because nobody can bring the questions to the client while the call
+    /// runs; true when there was one. Poll the call again.
+    pub fn refuse_question(&mut self) -> bool {
+        self.state.asking.give_up(|| ClientReply::Unreachable)
+    }
+
+    /// Moves the deadline that the handler sees, after its time stood still for so long.
+    pub fn extend(&mut self, by: Duration) {
+        self.state.extend(by);
+    }
+
     /// The time the call may take.
     pub fn timeout(&self) -> Duration {
         self.state.timeout
     }
 
-    /// Stops the call because its time is up and writes a result with `isError: true` that names tool and limit.
+    /// Stops the call because its time is up and says so, with its name and the limit: in a result with `isError: true`
+    /// where it is a tool's, else in an error.
     pub fn expire(&mut self, out: &mut Vec<u8>) -> Answer {
         self.stop(CancelReason::Deadline);
         let text = format!(
-            "The tool {} did not finish within {} ms and was cancelled.",
+            "The {} {} did not finish within {} ms and was cancelled.",
+            self.state.kind(),
             self.name(),
             self.timeout().as_millis()
         );
-        outcome::write_reply(out, &self.state, &Reply::text(text).failed());
-        self.label.error = Some(ErrorKind::Timeout);
-        Answer::with_body(ErrorKind::Timeout.status(Some(self.state.revision)), self.label)
+        let answer = outcome::write_failed(out, &self.state, ErrorKind::Timeout, text, self.label);
+        self.label = answer.label;
+        answer
     }
 
     /// Tells the handler to stop, because the client went away or the server stops. It may be polled on for as long
@@ -142,6 +168,9 @@ impl Call {
     fn advance(&mut self, cx: &mut TaskContext<'_>) {
         let Some(future) = self.future.as_mut() else { return };
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
+            Ok(Poll::Pending) if self.state.asking.is_suspended() => {
+                self.finish(Err(CallError(Failure::InputRequired)));
+            }
             Ok(Poll::Pending) => self.linger(),
             Ok(Poll::Ready(finished)) => self.finish(finished),
             Err(panic) => self.finish(Err(outcome::panicked(self.state.name(), &*panic))),

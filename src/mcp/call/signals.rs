@@ -174,6 +174,20 @@ impl Signals {
         Some(event)
     }
 
+    /// Queues an event if there is room for it now; otherwise it is dropped.
+    pub(crate) fn try_send(&self, event: Vec<u8>, limit: usize) {
+        // Only for events that nothing depends on.
+        let _ = self.offer(event, None, limit);
+    }
+
+    /// Wakes the task that polls the call.
+    pub(crate) fn wake(&self) {
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
     /// Keeps the waker for the next event or the cancellation.
     pub(crate) fn register(&self, waker: &Waker) {
         store(&mut self.lock().waker, waker);

@@ -14,7 +14,7 @@ use crate::mcp::session::entry::SessionId;
 pub enum Outcome {
     /// It is answered.
     Answer(Answer),
-    /// A tool runs; its call is to be polled.
+    /// A handler runs; its call is to be polled.
     Call(Call),
 }
 
@@ -81,6 +81,16 @@ impl Refusal {
     pub(crate) fn with_data(mut self, data: impl Into<Cow<'static, str>>) -> Refusal {
         self.data = Some(data.into());
         self
+    }
+
+    /// There is no resource with this URI.
+    pub(crate) fn no_resource(uri: &str) -> Refusal {
+        let mut data = br#"{"uri":"#.to_vec();
+        json::string(&mut data, uri);
+        data.push(b'}');
+        let data = String::from_utf8(data).expect("invariant: a JSON string is UTF-8");
+        Refusal::new(ErrorKind::ResourceNotFound, format!("Resource not found: {}", excerpt(uri)))
+            .with_data(data)
     }
 
     /// Writes the error and says how to send it. `id` is the request's id as JSON text, absent when it is not known:

@@ -33,6 +33,31 @@ impl Capability {
     }
 }
 
+/// The `ClientCapabilities` object that declares all of these, as JSON text.
+pub(crate) fn required_together(capabilities: &[Capability]) -> String {
+    let mut object = Map::new();
+    for capability in capabilities {
+        let path: &[&str] = match capability {
+            Capability::Roots => &["roots"],
+            Capability::Sampling => &["sampling"],
+            Capability::SamplingContext => &["sampling", "context"],
+            Capability::SamplingTools => &["sampling", "tools"],
+            // Next to another mode, form mode has to be named.
+            Capability::Elicitation if capabilities.contains(&Capability::ElicitationUrl) => {
+                &["elicitation", "form"]
+            }
+            Capability::Elicitation => &["elicitation"],
+            Capability::ElicitationUrl => &["elicitation", "url"],
+        };
+        let mut inner = &mut object;
+        for key in path {
+            let member = inner.entry(*key).or_insert_with(|| Value::Object(Map::new()));
+            inner = member.as_object_mut().expect("invariant: only objects were put there");
+        }
+    }
+    Value::Object(object).to_string()
+}
+
 /// The capabilities that a client declared, per request in 2026-07-28 and per session before.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ClientCapabilities {
@@ -122,6 +147,17 @@ mod tests {
                 "{capability:?}"
             );
         }
+    }
+
+    #[test]
+    fn several_are_declared_together() {
+        use Capability::*;
+        assert_eq!(required_together(&[Elicitation]), Elicitation.required());
+        assert_eq!(required_together(&[Sampling, SamplingTools]), SamplingTools.required());
+        let both = [Elicitation, ElicitationUrl, Roots, Roots];
+        assert_eq!(required_together(&both), r#"{"elicitation":{"form":{},"url":{}},"roots":{}}"#);
+        let declared = ClientCapabilities::parse(&required_together(&both)).unwrap();
+        assert!(both.into_iter().all(|capability| declared.has(capability)));
     }
 
     #[test]

@@ -31,9 +31,83 @@ fn one_line(json: &mut [u8]) {
     }
 }
 
+/// Writes one JSON object, member by member.
+pub(crate) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    empty: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Opens the object.
+    pub(crate) fn open(out: &'a mut Vec<u8>) -> Object<'a> {
+        out.push(b'{');
+        Object { out, empty: true }
+    }
+
+    /// The place for the value of `key`, which has no character that needs escaping.
+    pub(crate) fn place(&mut self, key: &str) -> &mut Vec<u8> {
+        if !std::mem::take(&mut self.empty) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+        self.out
+    }
+
+    /// A member that is a string.
+    pub(crate) fn string(&mut self, key: &str, text: &str) {
+        string(self.place(key), text);
+    }
+
+    /// A member that is a string, where there is one.
+    pub(crate) fn maybe(&mut self, key: &str, text: Option<&str>) {
+        if let Some(text) = text {
+            self.string(key, text);
+        }
+    }
+
+    /// A member that is JSON text already.
+    pub(crate) fn raw(&mut self, key: &str, json: &str) {
+        raw(self.place(key), json);
+    }
+
+    /// A member of any type that is always JSON, such as a `Value` or a structure of strings.
+    pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
+        let text = line(value).expect("invariant: the caller passes what is always JSON");
+        self.place(key).extend_from_slice(text.as_bytes());
+    }
+
+    /// Closes the object.
+    pub(crate) fn close(self) {
+        self.out.push(b'}');
+    }
+}
+
+/// The object that `write` fills, as text.
+pub(crate) fn object(write: impl FnOnce(&mut Object<'_>)) -> String {
+    let mut out = Vec::new();
+    let mut object = Object::open(&mut out);
+    write(&mut object);
+    object.close();
+    String::from_utf8(out).expect("invariant: JSON text is UTF-8")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn objects_are_written_member_by_member() {
+        assert_eq!(object(|_| {}), "{}");
+        let text = object(|object| {
+            object.string("a", "x\"");
+            object.maybe("b", None);
+            object.raw("c", "[1,\n2]");
+            object.value("d", &[true]);
+        });
+        assert_eq!(text, r#"{"a":"x\"","c":[1, 2],"d":[true]}"#);
+    }
 
     #[test]
     fn raw_json_ends_up_on_one_line() {

@@ -4,73 +4,159 @@ use std::sync::Arc;
 
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::json;
-use crate::mcp::offer::pages::Pages;
-use crate::mcp::offer::registry::Registered;
+use crate::mcp::message::method::MethodKind;
+use crate::mcp::offer::cache::{Cache, CacheScope};
+use crate::mcp::offer::capabilities::Offered;
+use crate::mcp::offer::item::{ItemKind, Ready};
+use crate::mcp::offer::pages::{Frame, Pages};
+use crate::mcp::offer::prompt::Prompt;
+use crate::mcp::offer::ready_tool::ReadyTool;
+use crate::mcp::offer::resource::Resource;
+use crate::mcp::offer::resource_template::ReadyTemplate;
+use crate::mcp::offer::shelf::Shelf;
 use crate::mcp::serve::options::McpOptions;
 
 /// The `_meta` key under which a result names its server.
 pub(crate) const SERVER_INFO_KEY: &str = "io.modelcontextprotocol/serverInfo";
 
+/// The things on offer, by kind. A copy shares them.
+#[derive(Clone)]
+pub(crate) struct Shelves {
+    pub(crate) tools: Arc<Shelf<ReadyTool>>,
+    pub(crate) resources: Arc<Shelf<Resource>>,
+    pub(crate) templates: Arc<Shelf<ReadyTemplate>>,
+    pub(crate) prompts: Arc<Shelf<Prompt>>,
+    pub(crate) offered: Offered,
+}
+
 /// Never changes; a change of what is on offer makes a new one.
 pub(crate) struct Catalog {
-    tools: Vec<Arc<Registered>>,
-    /// Indexes of the tools in the order of their names.
-    by_name: Vec<u32>,
+    shelves: Shelves,
     /// The result of `server/discover`.
     pub(crate) discover: Box<[u8]>,
-    /// What follows the protocol version in the result of `initialize`.
-    pub(crate) initialize_tail: Box<[u8]>,
-    pub(crate) modern_tools: Pages,
-    pub(crate) legacy_tools: Pages,
+    /// For each revision what follows its name in the result of `initialize`.
+    initialize_tails: Box<[Box<[u8]>]>,
+    /// What closes a list of 2026-07-28.
+    modern_end: String,
+    page_entries: usize,
 }
 
 impl Catalog {
-    pub(crate) fn build(tools: Vec<Arc<Registered>>, options: &McpOptions) -> Catalog {
-        let mut by_name: Vec<u32> = (0u32..).zip(&tools).map(|(index, _)| index).collect();
-        by_name.sort_by_key(|index| &tools[*index as usize].name);
-        let server_info = options.server.to_json();
-        let page = usize::try_from(options.limits.max_page_entries).unwrap_or(usize::MAX);
-        let ttl_ms = u64::try_from(options.list_ttl.as_millis()).unwrap_or(u64::MAX);
-        let cache = format!(r#","ttlMs":{ttl_ms},"cacheScope":"public""#);
+    pub(crate) fn build(shelves: Shelves, options: &McpOptions) -> Catalog {
+        let cache = Cache { ttl: options.list_ttl, scope: CacheScope::Public }.members();
         let instructions = options.instructions.as_deref().map(instructions).unwrap_or_default();
         let modern_end = format!(r#"{cache},"_meta":{{{}}}}}"#, server_meta(options));
-        let modern_tools: Vec<&str> = tools.iter().map(|tool| &*tool.modern_entry).collect();
-        let legacy_tools: Vec<&str> = tools.iter().map(|tool| &*tool.legacy_entry).collect();
-        let modern_start = r#""resultType":"complete","#;
+        let offered = shelves.offered;
+        let tail = |revision: &Revision| {
+            let capabilities = offered.to_json(*revision);
+            let server_info = options.server.to_json(*revision);
+            let tail =
+                format!(r#"","capabilities":{capabilities},"serverInfo":{server_info}{instructions}}}"#);
+            tail.into_bytes().into()
+        };
         Catalog {
-            by_name,
-            discover: discover(&instructions, &modern_end),
-            initialize_tail: format!(
-                r#"","capabilities":{CAPABILITIES},"serverInfo":{server_info}{instructions}}}"#
-            )
-            .into_bytes()
-            .into(),
-            modern_tools: Pages::build(modern_start, "tools", &modern_tools, &modern_end, page),
-            legacy_tools: Pages::build("", "tools", &legacy_tools, "}", page),
-            tools,
+            discover: discover(offered, &instructions, &modern_end),
+            initialize_tails: Revision::ALL.iter().map(tail).collect(),
+            page_entries: usize::try_from(options.limits.max_page_entries).unwrap_or(usize::MAX),
+            modern_end,
+            shelves,
         }
     }
 
-    pub(crate) fn tool(&self, index: u32) -> &Registered {
-        &self.tools[index as usize]
+    pub(crate) fn shelves(&self) -> &Shelves {
+        &self.shelves
     }
 
-    pub(crate) fn find_tool(&self, name: &str) -> Option<u32> {
-        let place = self.by_name.binary_search_by_key(&name, |index| &self.tool(*index).name).ok()?;
-        Some(self.by_name[place])
+    pub(crate) fn tool(&self, index: u32) -> &ReadyTool {
+        self.shelves.tools.at(index)
     }
 
-    pub(crate) fn tools(&self) -> &[Arc<Registered>] {
-        &self.tools
+    pub(crate) fn resource(&self, index: u32) -> &Resource {
+        self.shelves.resources.at(index)
+    }
+
+    pub(crate) fn template(&self, index: u32) -> &ReadyTemplate {
+        self.shelves.templates.at(index)
+    }
+
+    pub(crate) fn prompt(&self, index: u32) -> &Prompt {
+        self.shelves.prompts.at(index)
+    }
+
+    /// What follows the protocol version in the result of `initialize`.
+    pub(crate) fn initialize_tail(&self, revision: Revision) -> &[u8] {
+        let place = Revision::ALL.iter().position(|known| *known == revision);
+        place.map_or(b"\"}", |place| &self.initialize_tails[place])
+    }
+
+    /// The list that a method asks for, as the revision knows it; `None` for methods that ask for none.
+    pub(crate) fn list(&self, method: MethodKind, revision: Revision) -> Option<&Pages> {
+        let (start, end) = match revision.is_modern() {
+            true => (r#""resultType":"complete","#, self.modern_end.as_str()),
+            false => ("", "}"),
+        };
+        let frame = &Frame { start, end, page_entries: self.page_entries };
+        match method {
+            MethodKind::ToolsList => Some(self.shelves.tools.pages(revision, frame)),
+            MethodKind::ResourcesList => Some(self.shelves.resources.pages(revision, frame)),
+            MethodKind::ResourcesTemplatesList => Some(self.shelves.templates.pages(revision, frame)),
+            MethodKind::PromptsList => Some(self.shelves.prompts.pages(revision, frame)),
+            _ => None,
+        }
     }
 }
 
-/// What the server offers, in both eras.
-const CAPABILITIES: &str = r#"{"logging":{},"tools":{}}"#;
+impl Shelves {
+    pub(crate) fn holds(&self, kind: ItemKind, key: &str) -> bool {
+        match kind {
+            ItemKind::Tool => self.tools.find(key).is_some(),
+            ItemKind::Resource => self.resources.find(key).is_some(),
+            ItemKind::Template => self.templates.find(key).is_some(),
+            ItemKind::Prompt => self.prompts.find(key).is_some(),
+        }
+    }
+
+    pub(crate) fn len(&self, kind: ItemKind) -> usize {
+        match kind {
+            ItemKind::Tool => self.tools.entries().len(),
+            ItemKind::Resource => self.resources.entries().len(),
+            ItemKind::Template => self.templates.entries().len(),
+            ItemKind::Prompt => self.prompts.entries().len(),
+        }
+    }
+
+    /// The same with one thing more.
+    pub(crate) fn with(&self, thing: Ready) -> Shelves {
+        let mut shelves = self.clone();
+        match thing {
+            Ready::Tool(tool) => shelves.tools = Arc::new(self.tools.with(Arc::new(tool))),
+            Ready::Resource(resource) => {
+                shelves.resources = Arc::new(self.resources.with(Arc::new(resource)));
+            }
+            Ready::Template(template) => {
+                shelves.templates = Arc::new(self.templates.with(Arc::new(template)));
+            }
+            Ready::Prompt(prompt) => shelves.prompts = Arc::new(self.prompts.with(Arc::new(prompt))),
+        }
+        shelves
+    }
+
+    /// The same without one thing; `None` where there is no such thing.
+    pub(crate) fn without(&self, kind: ItemKind, key: &str) -> Option<Shelves> {
+        let mut shelves = self.clone();
+        match kind {
+            ItemKind::Tool => shelves.tools = Arc::new(self.tools.without(key)?),
+            ItemKind::Resource => shelves.resources = Arc::new(self.resources.without(key)?),
+            ItemKind::Template => shelves.templates = Arc::new(self.templates.without(key)?),
+            ItemKind::Prompt => shelves.prompts = Arc::new(self.prompts.without(key)?),
+        }
+        Some(shelves)
+    }
+}
 
 /// `"io.modelcontextprotocol/serverInfo":{…}`
 pub(crate) fn server_meta(options: &McpOptions) -> String {
-    format!(r#""{SERVER_INFO_KEY}":{}"#, options.server.to_json())
+    format!(r#""{SERVER_INFO_KEY}":{}"#, options.server.to_json(Revision::V2026_07_28))
 }
 
 fn instructions(text: &str) -> String {
@@ -79,11 +165,12 @@ fn instructions(text: &str) -> String {
     String::from_utf8(member).expect("invariant: a JSON string is UTF-8")
 }
 
-fn discover(instructions: &str, end: &str) -> Box<[u8]> {
+fn discover(offered: Offered, instructions: &str, end: &str) -> Box<[u8]> {
     let versions = Revision::ALL.iter().map(|revision| format!("\"{}\"", revision.as_str()));
     let versions = versions.collect::<Vec<_>>().join(",");
+    let capabilities = offered.to_json(Revision::V2026_07_28);
     format!(
-        r#"{{"resultType":"complete","supportedVersions":[{versions}],"capabilities":{CAPABILITIES}{instructions}{end}"#
+        r#"{{"resultType":"complete","supportedVersions":[{versions}],"capabilities":{capabilities}{instructions}{end}"#
     )
     .into_bytes()
     .into()

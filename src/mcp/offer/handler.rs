@@ -13,6 +13,9 @@ use crate::mcp::call::outcome::panicked;
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::blocking::{OffloadFull, completion};
 use crate::mcp::offer::call_error::{CallError, Failure};
+use crate::mcp::offer::completion::Completion;
+use crate::mcp::offer::contents::Contents;
+use crate::mcp::offer::prompt_reply::PromptReply;
 use crate::mcp::offer::reply::{IntoReply, Reply};
 use crate::mcp::schema::input::InputCheck;
 
@@ -20,6 +23,12 @@ use crate::mcp::schema::input::InputCheck;
 pub(crate) enum Produced {
     /// The result of a tool.
     Tool(Reply),
+    /// What reading a resource yielded.
+    Contents(Vec<Contents>),
+    /// The messages of a prompt.
+    Prompt(PromptReply),
+    /// Suggestions for an argument.
+    Completion(Completion),
 }
 
 /// A started handler. It stays on the core that took the request, so it need not be `Send`.
@@ -101,6 +110,8 @@ where
             Ok(read) => read,
             Err(problem) => return Started::Invalid(problem),
         };
+        // Its thread cannot be taken from it, so a question has to be an error there.
+        context.state.asking.set_blocking();
         let (completer, completion) = completion();
         let (function, own) = (self.0.clone(), context.clone());
         let job = Box::new(move || {

@@ -1,11 +1,30 @@
 //! What a server offers, as its author describes it.
 
 pub(crate) mod blocking;
+pub(crate) mod cache;
 pub(crate) mod call_error;
+pub(crate) mod capabilities;
 pub(crate) mod catalog;
+pub(crate) mod completion;
 pub(crate) mod content;
+pub(crate) mod contents;
+pub(crate) mod filter;
 pub(crate) mod handler;
+pub(crate) mod icon;
+pub(crate) mod item;
+pub(crate) mod metadata;
 pub(crate) mod pages;
+pub(crate) mod prompt;
+pub(crate) mod prompt_argument;
+pub(crate) mod prompt_reply;
+pub(crate) mod ready_tool;
 pub(crate) mod registry;
+pub(crate) mod registry_handle;
 pub(crate) mod reply;
+pub(crate) mod resource;
+pub(crate) mod resource_template;
+pub(crate) mod shelf;
+pub(crate) mod texts;
 pub(crate) mod tool;
+pub(crate) mod uri;
+pub(crate) mod uri_template;

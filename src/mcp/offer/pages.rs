@@ -6,10 +6,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// The pages of one list.
+#[derive(PartialEq)]
 pub(crate) struct Pages {
     pages: Vec<Page>,
 }
 
+#[derive(PartialEq)]
 struct Page {
     /// What leads to this page; the first has none.
     cursor: Option<String>,
@@ -17,17 +19,19 @@ struct Page {
     result: Box<[u8]>,
 }
 
+/// What stands around the entries of a page.
+pub(crate) struct Frame<'a> {
+    /// Follows the opening brace.
+    pub(crate) start: &'a str,
+    /// Follows the last member and closes the result.
+    pub(crate) end: &'a str,
+    pub(crate) page_entries: usize,
+}
+
 impl Pages {
-    /// Cuts `entries` (JSON objects) into pages of `page_entries`. `start` follows the opening brace of each result,
-    /// `end` closes it.
-    pub(crate) fn build(
-        start: &str,
-        member: &str,
-        entries: &[&str],
-        end: &str,
-        page_entries: usize,
-    ) -> Pages {
-        let mut chunks: Vec<&[&str]> = entries.chunks(page_entries.max(1)).collect();
+    /// Cuts `entries` (JSON objects) into pages.
+    pub(crate) fn build<T: AsRef<str> + Hash>(member: &str, entries: &[T], frame: &Frame<'_>) -> Pages {
+        let mut chunks: Vec<&[T]> = entries.chunks(frame.page_entries.max(1)).collect();
         if chunks.is_empty() {
             chunks.push(&[]);
         }
@@ -37,7 +41,8 @@ impl Pages {
                 next if next < chunks.len() => format!(r#","nextCursor":"{}""#, cursor(generation, next)),
                 _ => String::new(),
             };
-            let result = format!(r#"{{{start}"{member}":[{}]{next}{end}"#, chunk.join(","));
+            let entries = chunk.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(",");
+            let result = format!(r#"{{{}"{member}":[{entries}]{next}{}"#, frame.start, frame.end);
             Page {
                 cursor: (index > 0).then(|| cursor(generation, index)),
                 result: result.into_bytes().into(),
@@ -53,7 +58,7 @@ impl Pages {
 }
 
 /// Differs between lists that differ, so that a cursor cannot lead into another list.
-fn fingerprint(entries: &[&str]) -> u64 {
+fn fingerprint<T: Hash>(entries: &[T]) -> u64 {
     let mut hasher = DefaultHasher::new();
     entries.hash(&mut hasher);
     hasher.finish()
@@ -71,9 +76,13 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
+    fn build(entries: &[&str], page_entries: usize) -> Pages {
+        Pages::build("tools", entries, &Frame { start: "\"a\":1,", end: ",\"z\":2}", page_entries })
+    }
+
     #[test]
     fn pages_follow_each_other_to_the_end() {
-        let pages = Pages::build("", "tools", &["1", "2", "3", "4", "5"], "}", 2);
+        let pages = build(&["1", "2", "3", "4", "5"], 2);
         let (mut cursor, mut seen) = (None, Vec::new());
         loop {
             let page: Value = serde_json::from_slice(pages.result(cursor.as_deref()).unwrap()).unwrap();
@@ -88,11 +97,11 @@ mod tests {
 
     #[test]
     fn an_empty_list_is_one_page_and_foreign_cursors_lead_nowhere() {
-        let pages = Pages::build("\"a\":1,", "tools", &[], ",\"z\":2}", 2);
+        let pages = build(&[], 2);
         assert_eq!(pages.result(None).unwrap(), br#"{"a":1,"tools":[],"z":2}"#);
         assert!(pages.result(Some("")).is_none() && pages.result(Some("x")).is_none());
-        let other = Pages::build("", "tools", &["1", "2"], "}", 1);
+        let other = build(&["1", "2"], 1);
         let cursor = other.pages[1].cursor.clone().unwrap();
-        assert!(Pages::build("", "tools", &["1", "3"], "}", 1).result(Some(&cursor)).is_none());
+        assert!(build(&["1", "3"], 1).result(Some(&cursor)).is_none());
     }
 }

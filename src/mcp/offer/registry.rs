@@ -1,31 +1,48 @@
-//! The tools of a server, in the order in which they are listed.
+//! What a server offers from its start on, in the order in which it is listed.
 
 use std::collections::HashSet;
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::limits::Limit;
 use crate::mcp::call::context::Context;
-use crate::mcp::message::json;
 use crate::mcp::offer::call_error::CallError;
-use crate::mcp::offer::handler::Handler;
+use crate::mcp::offer::capabilities::Offered;
+use crate::mcp::offer::catalog::Shelves;
+use crate::mcp::offer::filter::Filter;
+use crate::mcp::offer::item::{Item, ItemKind, Ready};
+use crate::mcp::offer::prompt::Prompt;
 use crate::mcp::offer::reply::IntoReply;
-use crate::mcp::offer::tool::{Tool, ToolGroup};
-use crate::mcp::schema::coverage;
-use crate::mcp::schema::document::Schema;
-use crate::mcp::schema::input::{InputCheck, OutputCheck};
-use crate::mcp::schema::param_headers::{self, HeaderParam};
+use crate::mcp::offer::resource::Resource;
+use crate::mcp::offer::resource_template::ResourceTemplate;
+use crate::mcp::offer::shelf::Shelf;
+use crate::mcp::offer::tool::Tool;
 use crate::mcp::serve::options::McpOptions;
 
-/// Why a dispatcher cannot be built.
+/// Why something cannot be put on offer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegistryError(String);
+
+impl RegistryError {
+    pub(crate) fn new(sentence: impl Into<String>) -> RegistryError {
+        RegistryError(sentence.into())
+    }
+
+    pub(crate) fn twice(kind: ItemKind, key: &str) -> RegistryError {
+        RegistryError(format!("the {kind} {key} is registered twice"))
+    }
+
+    pub(crate) fn full(kind: ItemKind, max: u64) -> RegistryError {
+        RegistryError(format!("there is a {kind} more than max_registry_entries allows, which is {max}"))
+    }
+
+    pub(crate) fn random(error: &std::io::Error) -> RegistryError {
+        RegistryError(format!("no key for request states: the system's random source failed: {error}"))
+    }
+}
 
 impl fmt::Display for RegistryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -35,7 +52,8 @@ impl fmt::Display for RegistryError {
 
 impl std::error::Error for RegistryError {}
 
-/// The tools of a server. They are listed in the order of their registration.
+/// The tools, resources, resource templates and prompts of a server. Each kind is listed in the order of its
+/// registration. A [`RegistryHandle`](crate::mcp::RegistryHandle) changes them while the server runs.
 ///
 /// ```
 /// use ringmesh::mcp::{Context, Dispatcher, Json, LogLevel, McpOptions, Registry};
@@ -58,11 +76,12 @@ impl std::error::Error for RegistryError {}
 /// ```
 #[derive(Debug, Default)]
 pub struct Registry {
-    tools: Vec<Tool>,
+    items: Vec<Item>,
+    dynamic: bool,
 }
 
 impl Registry {
-    /// A registry without tools.
+    /// An empty registry.
     pub fn new() -> Registry {
         Registry::default()
     }
@@ -86,168 +105,106 @@ impl Registry {
 
     /// Registers a tool that was described in full.
     #[must_use]
-    pub fn with(mut self, tool: Tool) -> Registry {
-        self.tools.push(tool);
+    pub fn with(self, tool: Tool) -> Registry {
+        self.and(Item::Tool(Box::new(tool)))
+    }
+
+    /// Registers a resource.
+    #[must_use]
+    pub fn resource(self, resource: Resource) -> Registry {
+        self.and(Item::Resource(Box::new(resource)))
+    }
+
+    /// Registers a family of resources.
+    #[must_use]
+    pub fn resource_template(self, template: ResourceTemplate) -> Registry {
+        self.and(Item::Template(Box::new(template)))
+    }
+
+    /// Registers a prompt.
+    #[must_use]
+    pub fn prompt(self, prompt: Prompt) -> Registry {
+        self.and(Item::Prompt(Box::new(prompt)))
+    }
+
+    /// Declares tools, resources, prompts and completion to clients though there may be none yet, because they will be
+    /// added while the server runs. Without this only what there is something of is declared, and clients that came
+    /// earlier may never ask for the rest.
+    #[must_use]
+    pub fn dynamic(mut self) -> Registry {
+        self.dynamic = true;
         self
     }
 
     /// How many tools there are.
     pub fn len(&self) -> usize {
-        self.tools.len()
+        self.items.iter().filter(|item| item.kind() == ItemKind::Tool).count()
     }
 
     /// True without tools.
     pub fn is_empty(&self) -> bool {
-        self.tools.is_empty()
+        self.len() == 0
     }
 
-    /// Checks every tool and keeps those that the options allow.
-    pub(crate) fn build(self, options: &McpOptions) -> Result<Vec<Arc<Registered>>, RegistryError> {
-        let filter = Filter::new(options)?;
-        let mut names = HashSet::new();
-        let mut registered = Vec::with_capacity(self.tools.len());
-        for tool in self.tools {
-            let name = tool.name.clone();
-            check_name(&name)?;
-            if !names.insert(name.clone()) {
-                return Err(RegistryError(format!("the tool {name} is registered twice")));
+    fn and(mut self, item: Item) -> Registry {
+        self.items.push(item);
+        self
+    }
+
+    pub(crate) fn add(&mut self, item: Item) {
+        self.items.push(item);
+    }
+
+    pub(crate) fn remove(&mut self, kind: ItemKind, key: &str) -> Option<Item> {
+        let place = self.items.iter().position(|item| item.kind() == kind && item.key() == key)?;
+        Some(self.items.remove(place))
+    }
+
+    pub(crate) fn into_items(self) -> impl Iterator<Item = Item> {
+        self.items.into_iter()
+    }
+
+    /// Checks everything and keeps what the filter allows.
+    pub(crate) fn build(self, options: &McpOptions, filter: &Filter) -> Result<Shelves, RegistryError> {
+        let max = options.limits.value(Limit::RegistryEntries);
+        let mut keys = HashSet::new();
+        let mut counts = [0; 4];
+        let (mut tools, mut resources, mut templates, mut prompts) = (vec![], vec![], vec![], vec![]);
+        let offered = offered(&self);
+        for item in self.items {
+            let (kind, key) = (item.kind(), item.key().to_owned());
+            counts[kind as usize] += 1;
+            if counts[kind as usize] > max {
+                return Err(RegistryError::full(kind, max));
             }
-            // A tool that is switched off is checked all the same, so that switching it on holds no surprise.
-            let allowed = filter.allows(&name, tool.group);
-            let ready = Registered::new(tool, options)
-                .map_err(|problem| RegistryError(format!("the tool {name} {problem}")))?;
-            if allowed {
-                let label = u32::try_from(registered.len()).ok();
-                registered.push(Arc::new(Registered { label, ..ready }));
+            let ready = item.ready(options)?;
+            if !keys.insert((kind, key.clone())) {
+                return Err(RegistryError::twice(kind, &key));
+            }
+            match ready {
+                Ready::Tool(mut tool) => {
+                    // A tool that is switched off was checked all the same, so that switching it on holds no surprise.
+                    if filter.allows(&tool.name, tool.group) {
+                        tool.label = u32::try_from(tools.len()).ok();
+                        tools.push(Arc::new(tool));
+                    }
+                }
+                Ready::Resource(resource) => resources.push(Arc::new(resource)),
+                Ready::Template(template) => templates.push(Arc::new(template)),
+                Ready::Prompt(prompt) => prompts.push(Arc::new(prompt)),
             }
         }
-        Ok(registered)
-    }
-}
-
-fn check_name(name: &str) -> Result<(), RegistryError> {
-    let fits = (1..=128).contains(&name.len())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    if fits {
-        return Ok(());
-    }
-    Err(RegistryError(format!("a tool cannot be named {name:?}: use 1 to 128 of A-Z, a-z, 0-9, _, . and -")))
-}
-
-/// Which tools the options allow.
-struct Filter<'a> {
-    options: &'a McpOptions,
-    allow: GlobSet,
-    deny: GlobSet,
-}
-
-impl<'a> Filter<'a> {
-    fn new(options: &'a McpOptions) -> Result<Filter<'a>, RegistryError> {
-        let set = |globs: &[String]| {
-            let mut builder = GlobSetBuilder::new();
-            for glob in globs {
-                let glob = Glob::new(glob).map_err(|error| {
-                    RegistryError(format!("{glob:?} is no pattern for tool names: {error}"))
-                })?;
-                builder.add(glob);
-            }
-            builder.build().map_err(|error| RegistryError(format!("the patterns for tool names: {error}")))
-        };
-        Ok(Filter { options, allow: set(&options.allow_tools)?, deny: set(&options.deny_tools)? })
-    }
-
-    fn allows(&self, name: &str, group: Option<ToolGroup>) -> bool {
-        let group_on = match group {
-            None => true,
-            Some(ToolGroup::P2p) => self.options.p2p_tools,
-            Some(ToolGroup::Taskqueue) => self.options.taskqueue_tools,
-            Some(ToolGroup::Workflow) => self.options.workflow_tools,
-        };
-        group_on && (self.allow.is_empty() || self.allow.is_match(name)) && !self.deny.is_match(name)
-    }
-}
-
-/// A tool that is ready to be called.
-pub(crate) struct Registered {
-    pub(crate) name: String,
-    /// Its place among the tools that label metrics; those that came after the start have none.
-    pub(crate) label: Option<u32>,
-    pub(crate) timeout: Duration,
-    pub(crate) handler: Box<dyn Handler>,
-    pub(crate) input: InputCheck,
-    pub(crate) output_check: Option<OutputCheck>,
-    pub(crate) header_params: Vec<HeaderParam>,
-    /// The entry in a list of 2026-07-28, as JSON.
-    pub(crate) modern_entry: String,
-    /// The entry in a list of an older revision.
-    pub(crate) legacy_entry: String,
-}
-
-impl Registered {
-    /// The error is a sentence without its subject, the tool.
-    fn new(tool: Tool, options: &McpOptions) -> Result<Registered, String> {
-        if tool.blocking && options.offload.is_none() {
-            return Err("is registered as blocking, and there is no pool to run it on".to_owned());
-        }
-        let input =
-            Schema::read(&tool.input).map_err(|problem| format!("has an input schema that {problem}"))?;
-        if !input.is_object() {
-            return Err("has an input schema whose type is not \"object\"".to_owned());
-        }
-        let header_params = param_headers::find(&input.value)?;
-        let output = tool.output.as_ref().map(Schema::read).transpose();
-        let output = output.map_err(|problem| format!("has an output schema that {problem}"))?;
-        let output_check = match &output {
-            Some(schema) if tool.check_output => Some(
-                OutputCheck::new(schema).map_err(|problem| format!("has an output schema that {problem}"))?,
-            ),
-            _ => None,
-        };
-        let covered = tool.handler.accepts(&json!({})).is_some()
-            && coverage::covers(&input.value, |value| tool.handler.accepts(value) == Some(true));
-        let check = InputCheck::new(&input, covered)
-            .map_err(|problem| format!("has an input schema that {problem}"))?;
-        let legacy_output = output.as_ref().filter(|schema| schema.is_object());
-        Ok(Registered {
-            modern_entry: entry(&tool, &input, output.as_ref()),
-            legacy_entry: entry(&tool, &input, legacy_output),
-            timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
-            label: None,
-            name: tool.name,
-            handler: tool.handler,
-            input: check,
-            output_check,
-            header_params,
+        Ok(Shelves {
+            tools: Arc::new(Shelf::new(tools)),
+            resources: Arc::new(Shelf::new(resources)),
+            templates: Arc::new(Shelf::new(templates)),
+            prompts: Arc::new(Shelf::new(prompts)),
+            offered,
         })
     }
 }
 
-/// The tool as JSON for a list.
-fn entry(tool: &Tool, input: &Schema, output: Option<&Schema>) -> String {
-    let mut out = Vec::new();
-    let mut member = |key: &str, write: &dyn Fn(&mut Vec<u8>)| {
-        out.push(if out.is_empty() { b'{' } else { b',' });
-        json::string(&mut out, key);
-        out.push(b':');
-        write(&mut out);
-    };
-    member("name", &|out| json::string(out, &tool.name));
-    if let Some(title) = &tool.title {
-        member("title", &|out| json::string(out, title));
-    }
-    member("description", &|out| json::string(out, &tool.description));
-    member("inputSchema", &|out| json::raw(out, &input.text));
-    if let Some(output) = output {
-        member("outputSchema", &|out| json::raw(out, &output.text));
-    }
-    if let Some(annotations) = &tool.annotations {
-        let text = json::line(annotations).expect("invariant: strings and flags are always JSON");
-        member("annotations", &|out| json::raw(out, &text));
-    }
-    if let Some(meta) = &tool.meta {
-        let text = json::line(meta).expect("invariant: a map of values is always JSON");
-        member("_meta", &|out| json::raw(out, &text));
-    }
-    out.push(b'}');
-    String::from_utf8(out).expect("invariant: JSON text is UTF-8")
+fn offered(registry: &Registry) -> Offered {
+    let start = if registry.dynamic { Offered::ALL } else { Offered::default() };
+    registry.items.iter().fold(start, |offered, item| offered.and(item.kind(), item.completes()))
 }

@@ -64,6 +64,17 @@ impl Reply {
         self
     }
 
+    /// The texts of the reply, for where only a sentence can be sent.
+    pub(crate) fn texts(&self) -> Cow<'_, str> {
+        match &self.body {
+            Body::Text(text) => Cow::Borrowed(text),
+            Body::StructuredCopy => Cow::Borrowed(self.structured.as_deref().unwrap_or_default()),
+            Body::Blocks(blocks) => {
+                blocks.iter().filter_map(Content::as_text).collect::<Vec<_>>().join("\n").into()
+            }
+        }
+    }
+
     /// Marks the reply as a failure that the model should see: `isError` becomes true.
     #[must_use]
     pub fn failed(mut self) -> Reply {

@@ -9,11 +9,12 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::mcp::call::context::Context;
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::handler::{Blocking, Handler, Raw, Typed};
+use crate::mcp::offer::metadata::{Metadata, metadata_setters};
 use crate::mcp::offer::reply::IntoReply;
 use crate::mcp::schema::document::SchemaSource;
 
@@ -51,22 +52,24 @@ pub struct ToolAnnotations {
 
 /// A tool with everything that can be said about it. Plain ones need only [`Registry::tool`](crate::mcp::Registry::tool).
 ///
-/// Mistakes in it (a bad name, a bad schema) are reported when the dispatcher is built.
+/// Mistakes in it (a bad name, a bad schema) are reported when it is put on offer.
 pub struct Tool {
     pub(crate) name: String,
     pub(crate) description: String,
-    pub(crate) title: Option<String>,
+    pub(crate) metadata: Metadata,
     pub(crate) input: SchemaSource,
     pub(crate) output: Option<SchemaSource>,
     /// Whether structured content is checked: it is where the schema is not the type's own.
     pub(crate) check_output: bool,
     pub(crate) annotations: Option<ToolAnnotations>,
-    pub(crate) meta: Option<Map<String, Value>>,
     pub(crate) group: Option<ToolGroup>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) blocking: bool,
+    pub(crate) single_use: bool,
     pub(crate) handler: Box<dyn Handler>,
 }
+
+metadata_setters!(Tool);
 
 impl Tool {
     /// A tool whose arguments are a type: an async function of them and the call's [`Context`].
@@ -120,27 +123,20 @@ impl Tool {
         Tool {
             name: name.into(),
             description: description.into(),
-            title: None,
+            metadata: Metadata::default(),
             input,
             output: output.map(|schema| untitled(schema).into()),
             check_output: false,
             annotations: None,
-            meta: None,
             group: None,
             timeout: None,
             blocking: false,
+            single_use: false,
             handler,
         }
     }
 
-    /// A name for people.
-    #[must_use]
-    pub fn title(mut self, title: impl Into<String>) -> Tool {
-        self.title = Some(title.into());
-        self
-    }
-
-    /// Hints for clients.
+    /// Hints for clients of 2025-03-26 and later.
     #[must_use]
     pub fn annotations(mut self, annotations: ToolAnnotations) -> Tool {
         self.annotations = Some(annotations);
@@ -150,7 +146,7 @@ impl Tool {
     /// The schema of the structured content, as JSON, listed word for word. Each result is checked against it; one
     /// that does not fit is an internal error.
     ///
-    /// Before 2026-07-28 it is listed only if its root type is `object`.
+    /// Before 2026-07-28 it is listed only if its root type is `object`, before 2025-06-18 not at all.
     #[must_use]
     pub fn output_schema(mut self, schema: impl Into<SchemaSource>) -> Tool {
         self.output = Some(schema.into());
@@ -165,17 +161,19 @@ impl Tool {
         self
     }
 
+    /// Takes each `requestState` once (2026-07-28): a retry that sends the same one again is refused with -32602, and
+    /// only answers count that the state asked for. For tools whose last step must not be repeated by replaying the
+    /// client's messages; what is remembered is bounded by `max_single_use_states` and forgotten at a restart.
+    #[must_use]
+    pub fn single_use(mut self) -> Tool {
+        self.single_use = true;
+        self
+    }
+
     /// The family that the tool belongs to.
     #[must_use]
     pub fn group(mut self, group: ToolGroup) -> Tool {
         self.group = Some(group);
-        self
-    }
-
-    /// Adds an entry to the tool's `_meta`.
-    #[must_use]
-    pub fn meta(mut self, key: impl Into<String>, value: impl Into<Value>) -> Tool {
-        self.meta.get_or_insert_default().insert(key.into(), value.into());
         self
     }
 }

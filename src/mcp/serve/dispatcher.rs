@@ -14,6 +14,7 @@ use crate::mcp::message::headers;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::{ScanError, text};
 use crate::mcp::offer::registry::{Registry, RegistryError};
+use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::options::McpOptions;
 use crate::mcp::serve::snapshot::{Shared, Snapshot};
 use crate::mcp::session::table::SessionTotals;
@@ -45,11 +46,21 @@ impl Dispatcher {
     /// Builds a dispatcher.
     ///
     /// # Errors
-    /// A tool whose name, schema or annotations are not allowed, a name registered twice, a malformed glob, or a
-    /// blocking tool without a pool: the error names it and says what is allowed.
+    /// Something on offer that is not allowed as it is (a name, schema, URI, icon …), registered twice, or one too many,
+    /// a malformed glob, or a blocking tool without a pool: the error names it and says what is allowed.
     pub fn new(registry: Registry, options: McpOptions) -> Result<Dispatcher, RegistryError> {
         let shared = Arc::new(Shared::build(registry, options)?);
         Ok(Dispatcher::over(shared))
+    }
+
+    /// A handle that changes what is on offer.
+    pub fn registry_handle(&self) -> RegistryHandle {
+        RegistryHandle::running(&self.shared)
+    }
+
+    /// Lets a handle that was given out earlier change what this dispatcher offers.
+    pub(crate) fn attach(&self, handle: &RegistryHandle) -> Result<(), RegistryError> {
+        handle.attach(&self.shared)
     }
 
     fn over(shared: Arc<Shared>) -> Dispatcher {
@@ -144,7 +155,7 @@ impl Dispatcher {
     fn take(&self, head: &RequestHead<'_>, message: &Message<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
         let method = match check_envelope(message) {
             Ok(Some(method)) => method,
-            Ok(None) => return Outcome::Answer(self.take_response(head, at, out)),
+            Ok(None) => return Outcome::Answer(self.take_response(head, message, at, out)),
             Err(refusal) => return refuse_early(out, &refusal, known_id(message)),
         };
         let kind = MethodKind::parse(&method);
@@ -157,13 +168,19 @@ impl Dispatcher {
     }
 
     /// A client's response: the older revisions have them, 2026-07-28 does not.
-    fn take_response(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
+    fn take_response(
+        &self,
+        head: &RequestHead<'_>,
+        message: &Message<'_>,
+        at: &At<'_>,
+        out: &mut Vec<u8>,
+    ) -> Answer {
         if head.protocol_version.is_some_and(era::is_modern_name) {
             let message = "Clients send no JSON-RPC responses in this protocol version";
             let label = Label::new(MethodKind::Response, Era::Modern);
             return Refusal::new(ErrorKind::UnexpectedResponse, message).answer(out, None, None, label);
         }
-        self.take_legacy_response(head, at, out)
+        self.take_legacy_response(head, message, at, out)
     }
 }
 

@@ -1,4 +1,4 @@
-//! 2025-11-25 and 2025-06-18: a session that begins with `initialize`.
+//! 2025-11-25 and earlier: a session that begins with `initialize`.
 //!
 //! A session serves any request from the moment it was opened. The specification asks clients to send
 //! `notifications/initialized` first; clients that are late with it, or that send requests side by side with it, are
@@ -6,9 +6,11 @@
 
 use std::sync::Arc;
 
+use crate::mcp::ask::asking::Asking;
+use crate::mcp::ask::waiting;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
-use crate::mcp::message::envelope::Kind;
+use crate::mcp::message::envelope::{Kind, Message};
 use crate::mcp::message::era::{Era, Revision};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::head::{At, RequestHead};
@@ -16,8 +18,8 @@ use crate::mcp::message::level::{BAD_LEVEL, LogLevel};
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::text;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
-use crate::mcp::serve::modern::method_not_found;
-use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, page};
+use crate::mcp::serve::methods::{check_offered, is_call, is_list, method_not_found};
+use crate::mcp::serve::tools_call::{CallMeta, check_progress_token};
 use crate::mcp::session::entry::{Session, SessionId};
 
 impl Dispatcher {
@@ -50,8 +52,9 @@ impl Dispatcher {
         if request.kind != MethodKind::Ping {
             self.shared.sessions.initialized(&session.0, request.at.now);
         }
+        check_offered(request)?;
         match request.kind {
-            MethodKind::ToolsCall => {
+            kind if is_call(kind) => {
                 // The call leaves the session on its own, after this function has.
                 session.0.enter();
                 let meta = CallMeta {
@@ -59,12 +62,11 @@ impl Dispatcher {
                     capabilities: ClientCapabilities::default(),
                     log_level: None,
                     session: Some(session.0.clone()),
+                    asking: Asking::default(),
                 };
-                return self.call_tool(request, id, meta, out);
+                return self.start_call(request, id, meta, out);
             }
-            MethodKind::ToolsList => {
-                write_result(out, id, page(&request.snapshot.catalog().legacy_tools, request)?);
-            }
+            kind if is_list(kind) => return self.list(request, id, session.0.revision, label, out),
             MethodKind::Ping => write_result(out, id, b"{}"),
             MethodKind::LoggingSetLevel => {
                 session.0.set_log_level(level(request)?);
@@ -103,7 +105,7 @@ impl Dispatcher {
         out.extend_from_slice(id.as_bytes());
         out.extend_from_slice(br#","result":{"protocolVersion":""#);
         out.extend_from_slice(revision.as_str().as_bytes());
-        out.extend_from_slice(&request.snapshot.catalog().initialize_tail);
+        out.extend_from_slice(request.snapshot.catalog().initialize_tail(revision));
         out.push(b'}');
         Ok(Answer { session_id: Some(session.id), ..Answer::with_body(200, label) })
     }
@@ -130,17 +132,19 @@ impl Dispatcher {
         Answer::empty(202, label)
     }
 
-    /// A client's response to a request of the server: there are none yet, so it is accepted and dropped.
+    /// A client's response to a request of the server. One that answers nothing is accepted and dropped.
     pub(crate) fn take_legacy_response(
         &self,
         head: &RequestHead<'_>,
+        message: &Message<'_>,
         at: &At<'_>,
         out: &mut Vec<u8>,
     ) -> Answer {
         let label = Label::new(MethodKind::Response, Era::Legacy);
         match self.session(head, at) {
             Ok(session) => {
-                drop(InUse(session));
+                let session = InUse(session);
+                waiting::take_response(&session.0, message);
                 Answer::empty(202, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),

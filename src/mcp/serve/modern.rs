@@ -1,5 +1,7 @@
 //! 2026-07-28: each request is checked and served by itself.
 
+use crate::mcp::ask::asking::Asking;
+use crate::mcp::ask::round;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
 use crate::mcp::message::envelope::Kind;
@@ -11,7 +13,8 @@ use crate::mcp::message::level::{BAD_LEVEL, LogLevel};
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::text;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
-use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, meta_value, page};
+use crate::mcp::serve::methods::{check_offered, is_call, is_list, method_not_found};
+use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, meta_value};
 
 const REVISION: Revision = Revision::V2026_07_28;
 
@@ -38,16 +41,22 @@ impl Dispatcher {
         let capabilities = check(request)?;
         let log_level = log_level(request)?;
         check_progress_token(request)?;
-        let catalog = request.snapshot.catalog();
         match request.kind {
-            MethodKind::ToolsCall => {
-                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
-                return self.call_tool(request, id, meta, out);
+            kind if is_call(kind) => {
+                // Nobody can be asked while a text is completed.
+                let asking = match kind {
+                    MethodKind::CompletionComplete => Asking::default(),
+                    _ => round::begin(request, &capabilities)?,
+                };
+                let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None, asking };
+                self.start_call(request, id, meta, out)
             }
-            MethodKind::ToolsList => write_result(out, id, page(&catalog.modern_tools, request)?),
-            _ => write_result(out, id, &catalog.discover),
+            kind if is_list(kind) => self.list(request, id, REVISION, label, out),
+            _ => {
+                write_result(out, id, &request.snapshot.catalog().discover);
+                Ok(Outcome::Answer(Answer::with_body(200, label)))
+            }
         }
-        Ok(Outcome::Answer(Answer::with_body(200, label)))
     }
 }
 
@@ -61,9 +70,10 @@ fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     if version != REVISION.as_str() {
         return Err(unsupported_version(&version));
     }
-    if !matches!(request.kind, MethodKind::ToolsCall | MethodKind::ToolsList | MethodKind::ServerDiscover) {
+    if !(is_call(request.kind) || is_list(request.kind) || request.kind == MethodKind::ServerDiscover) {
         return Err(method_not_found(request));
     }
+    check_offered(request)?;
     Ok(capabilities)
 }
 
@@ -114,8 +124,4 @@ fn log_level(request: &Request<'_>) -> Result<Option<LogLevel>, Refusal> {
         Some(level) => Ok(Some(level)),
         None => Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}"))),
     }
-}
-
-pub(crate) fn method_not_found(request: &Request<'_>) -> Refusal {
-    Refusal::new(ErrorKind::MethodNotFound, format!("Method not found: {}", excerpt(request.method)))
 }

@@ -10,6 +10,7 @@ use crate::mcp::message::capability::ClientCapabilities;
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::level::LogLevel;
 use crate::mcp::message::scan::text;
+use crate::mcp::session::pending::Pending;
 
 /// The id of a session: 128 random bits in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -66,6 +67,8 @@ pub(crate) struct Session {
     capabilities: ClientCapabilities,
     initialized: AtomicBool,
     log_level: AtomicU8,
+    /// The server's own requests to the client.
+    pub(crate) pending: Pending,
     /// Requests being served; while there are any the session is neither evicted nor swept.
     busy: AtomicU32,
     /// The calls that a cancellation can find: those whose handler waited at least once.
@@ -92,6 +95,7 @@ impl Session {
             capabilities,
             initialized: AtomicBool::new(false),
             log_level: AtomicU8::new(LogLevel::Info as u8),
+            pending: Pending::default(),
             busy: AtomicU32::new(0),
             calls: Mutex::default(),
         }

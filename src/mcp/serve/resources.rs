@@ -1,0 +1,54 @@
+//! `resources/read`.
+
+use crate::limits::Limit;
+use crate::mcp::call::context::Target;
+use crate::mcp::message::answer::{Outcome, Refusal};
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::offer::handler::Started;
+use crate::mcp::serve::dispatcher::{Dispatcher, Request};
+use crate::mcp::serve::methods::required;
+use crate::mcp::serve::tools_call::CallMeta;
+
+impl Dispatcher {
+    /// Starts reading the resource that the request names: the one registered with that URI, or the first template that
+    /// can make it.
+    pub(crate) fn read_resource(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        meta: CallMeta,
+        out: &mut Vec<u8>,
+    ) -> Result<Outcome, Refusal> {
+        let uri = required(request.message.params.uri, "uri")?;
+        self.check_uri(&uri)?;
+        let catalog = request.snapshot.catalog();
+        if let Some(index) = catalog.shelves().resources.find(&uri) {
+            let resource = catalog.resource(index);
+            let target = (Target::Resource(index), resource.timeout);
+            let start = |context| Started::Running((resource.handler)(context));
+            return self.begin(request, id, target, meta, start, out);
+        }
+        let templates = (0u32..).zip(catalog.shelves().templates.entries());
+        let found = templates
+            .filter_map(|(index, template)| Some((index, template, template.pattern.matches(&uri)?)))
+            .next();
+        let Some((index, template, variables)) = found else { return Err(Refusal::no_resource(&uri)) };
+        let target = (Target::Template(index), template.described.timeout);
+        let start = |context| match (template.described.handler)(&variables, context) {
+            Ok(future) => Started::Running(future),
+            Err(problem) => Started::Invalid(problem),
+        };
+        self.begin(request, id, target, meta, start, out)
+    }
+
+    /// Refuses URIs beyond the limit.
+    pub(crate) fn check_uri(&self, uri: &str) -> Result<(), Refusal> {
+        let max = self.shared.options.limits.value(Limit::UriBytes);
+        if uri.len() as u64 <= max {
+            return Ok(());
+        }
+        let message = format!("Invalid params: the URI has {} bytes; max_uri_bytes is {max}", uri.len());
+        let data = format!(r#"{{"limit":"max_uri_bytes","max":{max}}}"#);
+        Err(Refusal::new(ErrorKind::UriTooLong, message).with_data(data))
+    }
+}

@@ -1,0 +1,139 @@
+//! How long a call may take: its own time, which stands still while it waits for its client's answer to a question, and
+//! the time of that wait.
+
+use std::time::{Duration, Instant};
+
+/// The time of a call that takes as long as it likes.
+const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+pub(super) struct CallTime {
+    /// When its own time is up, were it not to stand still.
+    expires_at: Instant,
+    wait: Wait,
+}
+
+/// Whether the call waits for its client.
+enum Wait {
+    No,
+    Open {
+        since: Instant,
+        until: Instant,
+    },
+    /// It was told to wait no longer, and has not drawn the consequence yet.
+    GivenUp,
+}
+
+/// What is up.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Over {
+    Call,
+    Question,
+}
+
+impl CallTime {
+    pub(super) fn new(now: Instant, timeout: Duration) -> Self {
+        Self { expires_at: after(now, timeout), wait: Wait::No }
+    }
+
+    /// Notes whether the call waits for its client, which may take `time`. Where a wait has ended, returns for how long
+    /// the call's own time stood still.
+    pub(super) fn note(
+        &mut self,
+        asking: bool,
+        time: Duration,
+        now: impl FnOnce() -> Instant,
+    ) -> Option<Duration> {
+        match (&self.wait, asking) {
+            (Wait::No, true) => {
+                let since = now();
+                self.wait = Wait::Open { since, until: after(since, time) };
+                None
+            }
+            (Wait::Open { .. }, false) => {
+                let stood_still = self.resume(now());
+                self.wait = Wait::No;
+                stood_still
+            }
+            (Wait::GivenUp, false) => {
+                self.wait = Wait::No;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Notes that the call was told to wait no longer: its own time goes on. Returns for how long it stood still.
+    pub(super) fn give_up(&mut self, now: Instant) -> Option<Duration> {
+        let stood_still = self.resume(now);
+        self.wait = Wait::GivenUp;
+        stood_still
+    }
+
+    fn resume(&mut self, now: Instant) -> Option<Duration> {
+        let Wait::Open { since, .. } = self.wait else { return None };
+        let stood_still = now.saturating_duration_since(since);
+        self.expires_at = after(self.expires_at, stood_still);
+        Some(stood_still)
+    }
+
+    /// When to look again.
+    pub(super) fn deadline(&self) -> Instant {
+        match self.wait {
+            Wait::Open { until, .. } => until,
+            _ => self.expires_at,
+        }
+    }
+
+    /// What is up at this time, if anything is.
+    pub(super) fn over(&self, now: Instant) -> Option<Over> {
+        if now < self.deadline() {
+            return None;
+        }
+        Some(if matches!(self.wait, Wait::Open { .. }) { Over::Question } else { Over::Call })
+    }
+}
+
+fn after(now: Instant, time: Duration) -> Instant {
+    now.checked_add(time).unwrap_or_else(|| now + FOREVER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn the_calls_own_time_stands_still_while_it_asks() {
+        let begin = Instant::now();
+        let at = |seconds: u32| begin + seconds * SECOND;
+        let mut time = CallTime::new(begin, 10 * SECOND);
+        assert_eq!((time.over(at(9)), time.over(at(10))), (None, Some(Over::Call)));
+        assert_eq!(time.note(true, 60 * SECOND, || at(4)), None);
+        assert_eq!(time.note(true, 60 * SECOND, || unreachable!("nothing has changed")), None);
+        assert_eq!((time.deadline(), time.over(at(63))), (at(64), None));
+        assert_eq!(time.note(false, 60 * SECOND, || at(30)), Some(26 * SECOND));
+        assert_eq!((time.over(at(35)), time.over(at(36))), (None, Some(Over::Call)));
+    }
+
+    #[test]
+    fn a_wait_that_is_given_up_leaves_the_call_its_rest() {
+        let begin = Instant::now();
+        let at = |seconds: u32| begin + seconds * SECOND;
+        let mut time = CallTime::new(begin, 10 * SECOND);
+        time.note(true, 5 * SECOND, || at(4));
+        assert_eq!(time.over(at(9)), Some(Over::Question));
+        assert_eq!(time.give_up(at(9)), Some(5 * SECOND));
+        assert_eq!(time.note(true, 5 * SECOND, || unreachable!()), None, "it has not noticed yet");
+        assert_eq!((time.over(at(14)), time.over(at(15))), (None, Some(Over::Call)));
+        assert_eq!(time.note(false, 5 * SECOND, || unreachable!()), None);
+        time.note(true, 5 * SECOND, || at(10));
+        assert_eq!(time.over(at(15)), Some(Over::Question), "and may ask again");
+    }
+
+    #[test]
+    fn a_time_beyond_the_clock_is_a_long_one() {
+        let begin = Instant::now();
+        assert!(CallTime::new(begin, Duration::MAX).deadline() > begin + 365 * 86_400 * SECOND);
+    }
+}
