@@ -3,8 +3,13 @@
 //! `cargo run --release --example conformance_server -- --listen 127.0.0.1:PORT`; docs/conformance.md says how the suite
 //! is run against it. The names, the schemas and their order are the suite's; they are no model for tools of your own.
 
+mod asking;
+mod changes;
 mod media;
 mod plain;
+mod prompts;
+mod resources;
+mod rounds;
 mod streaming;
 
 use std::net::SocketAddr;
@@ -38,7 +43,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 /// The fixtures in the order in which they are listed. The suite calls the first tool without arguments.
 fn fixtures() -> Registry {
-    Registry::new()
+    let tools = Registry::new()
         .with(plain::simple_text())
         .with(plain::image())
         .with(plain::audio())
@@ -47,8 +52,17 @@ fn fixtures() -> Registry {
         .with(streaming::logging())
         .with(plain::error())
         .with(streaming::progress())
+        .with(asking::sampling())
+        .with(asking::elicitation())
+        .with(asking::elicitation_defaults())
+        .with(asking::elicitation_enums())
         .with(plain::every_keyword())
+        .with(changes::reconnection())
         .with(plain::custom_header())
+        .with(changes::tool_change())
+        .with(changes::prompt_change())
         .with(plain::missing_capability())
-        .with(streaming::logging_on_request())
+        .with(asking::streaming_elicitation())
+        .with(streaming::logging_on_request());
+    prompts::register(resources::register(rounds::register(tools).with(changes::resource_change())))
 }

@@ -1,10 +1,25 @@
 //! Tools that need answers from the client before they can end: one, several at once, or several in turn.
 
-use ringmesh::mcp::{CallError, Capability, Content, Context, Elicitation, Question, Role, Sampling, Tool};
+use ringmesh::mcp::{
+    CallError, Capability, Content, Context, Elicitation, Question, Registry, Role, Sampling, Tool,
+};
 use serde_json::Value;
 
 use crate::asking::{field_schema, flag_schema, told};
 use crate::plain::NO_PARAMETERS;
+
+/// The tools of this file, in the order in which they are listed.
+pub(crate) fn register(registry: Registry) -> Registry {
+    registry
+        .with(elicitation())
+        .with(sampling())
+        .with(list_roots())
+        .with(request_state())
+        .with(multiple_inputs())
+        .with(multi_round())
+        .with(tampered_state())
+        .with(capabilities())
+}
 
 /// A tool without parameters.
 fn tool<F, Fut>(name: &str, description: &str, handler: F) -> Tool
@@ -28,7 +43,7 @@ pub(crate) async fn ask_text(
     text.map(str::to_owned).ok_or_else(|| CallError::failed("Without the form's field there is no answer."))
 }
 
-pub(crate) fn elicitation() -> Tool {
+fn elicitation() -> Tool {
     let description = "Requires an elicitation input via InputRequiredResult (SEP-2322)";
     tool("test_input_required_result_elicitation", description, |context| async move {
         let name = ask_text(&context, "user_name", "What is your name?", "name").await?;
@@ -36,7 +51,7 @@ pub(crate) fn elicitation() -> Tool {
     })
 }
 
-pub(crate) fn sampling() -> Tool {
+fn sampling() -> Tool {
     let description = "Requires a sampling input via InputRequiredResult (SEP-2322)";
     tool("test_input_required_result_sampling", description, |context| async move {
         let question =
@@ -46,7 +61,7 @@ pub(crate) fn sampling() -> Tool {
     })
 }
 
-pub(crate) fn list_roots() -> Tool {
+fn list_roots() -> Tool {
     let description = "Requires a roots/list input via InputRequiredResult (SEP-2322)";
     tool("test_input_required_result_list_roots", description, |context| async move {
         let roots = context.roots("client_roots").await?;
@@ -55,7 +70,7 @@ pub(crate) fn list_roots() -> Tool {
     })
 }
 
-pub(crate) fn request_state() -> Tool {
+fn request_state() -> Tool {
     let description = "Round-trips integrity-protected requestState (SEP-2322)";
     tool("test_input_required_result_request_state", description, |context| async move {
         // What `once` keeps is in the state, and only there: were it not read back, this would differ.
@@ -66,7 +81,7 @@ pub(crate) fn request_state() -> Tool {
     })
 }
 
-pub(crate) fn multiple_inputs() -> Tool {
+fn multiple_inputs() -> Tool {
     let description = "Requires elicitation + sampling + roots inputs in one round (SEP-2322)";
     tool("test_input_required_result_multiple_inputs", description, |context| async move {
         let greeting = Sampling::new(50).message(Role::User, Content::text("Generate a greeting"));
@@ -85,7 +100,7 @@ pub(crate) fn multiple_inputs() -> Tool {
     })
 }
 
-pub(crate) fn multi_round() -> Tool {
+fn multi_round() -> Tool {
     let description = "Drives multiple input_required rounds with evolving requestState (SEP-2322)";
     tool("test_input_required_result_multi_round", description, |context| async move {
         let name = ask_text(&context, "step1", "Step 1: What is your name?", "name").await?;
@@ -94,7 +109,7 @@ pub(crate) fn multi_round() -> Tool {
     })
 }
 
-pub(crate) fn tampered_state() -> Tool {
+fn tampered_state() -> Tool {
     let description = "Rejects tampered requestState with a JSON-RPC error (SEP-2322)";
     tool("test_input_required_result_tampered_state", description, |context| async move {
         context.elicit("confirm", Elicitation::form("Please confirm", flag_schema("ok"))).await?;
@@ -102,7 +117,7 @@ pub(crate) fn tampered_state() -> Tool {
     })
 }
 
-pub(crate) fn capabilities() -> Tool {
+fn capabilities() -> Tool {
     let description = "Only requests inputs for declared client capabilities (SEP-2322)";
     tool("test_input_required_result_capabilities", description, |context| async move {
         let mut questions = Vec::new();
