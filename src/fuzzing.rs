@@ -2,6 +2,7 @@
 //!
 //! Not part of the public interface.
 
+use crate::http::client::{Asked, EventReader, ResponseReader, ServerEvent, Step};
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
 
 /// Small limits, so that short inputs go over them.
@@ -163,4 +164,71 @@ fn decode_chunks(data: &[u8]) -> Option<(Vec<u8>, usize)> {
 /// Any bytes as the body of a POST, from a client of each era: no panic, and every answer is sound.
 pub fn json_rpc_envelope(data: &[u8]) {
     crate::mcp::fuzz::fuzz_envelope(data);
+}
+
+/// Reads one answer, fed in pieces of the sizes that `next_cut` gives, with the connection ending after the last:
+/// status, body and whether the connection may be used again. `None` where it is refused.
+fn read_answer(bytes: &[u8], mut next_cut: impl FnMut() -> usize) -> Option<(u16, Vec<u8>, bool)> {
+    let mut reader = ResponseReader::new(Asked::Other, LIMITS);
+    let (mut body, mut rest, mut step) = (Vec::new(), bytes, Step::More);
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(next_cut().clamp(1, rest.len()));
+        rest = after;
+        reader.feed(piece);
+        loop {
+            step = reader.poll().ok()?;
+            match step {
+                Step::Head => assert!(reader.head().is_some(), "a head is told and not there"),
+                Step::Data => body.extend(reader.take_data()),
+                Step::More | Step::End => break,
+            }
+        }
+        assert!(body.len() <= LIMITS.body_bytes && body.len() <= bytes.len(), "a body over its limit");
+    }
+    if step != Step::End {
+        reader.end_of_input().ok()?;
+    }
+    let head = reader.head()?;
+    assert!((200..=599).contains(&head.status), "an interim answer is told as the last");
+    Some((head.status, body, step == Step::End && reader.is_reusable()))
+}
+
+/// Any bytes as an answer: no panic, within the limits, and one result however they are cut.
+pub fn http_answer(data: &[u8]) {
+    let whole = read_answer(data, || usize::MAX);
+    assert_eq!(read_answer(data, || 1), whole, "byte by byte");
+    let mut rng = Rng::new(data.len() as u64);
+    assert_eq!(read_answer(data, || 1 + rng.below(40)), whole, "at random cuts");
+}
+
+/// Reads events, fed in pieces of the sizes that `next_cut` gives. `None` where one is too large.
+fn read_events(bytes: &[u8], mut next_cut: impl FnMut() -> usize) -> Option<Vec<ServerEvent>> {
+    const MAX_EVENT_BYTES: usize = 256;
+    let mut reader = EventReader::new(MAX_EVENT_BYTES);
+    let (mut events, mut rest) = (Vec::new(), bytes);
+    while !rest.is_empty() {
+        let (mut piece, after) = rest.split_at(next_cut().clamp(1, rest.len()));
+        rest = after;
+        while let Some(event) = reader.read(&mut piece).ok()? {
+            assert!(event.data.as_ref().is_none_or(|data| data.len() <= MAX_EVENT_BYTES));
+            assert!(event.id.as_ref().is_none_or(|id| !id.contains(['\0', '\r', '\n'])));
+            events.push(event);
+        }
+        assert!(piece.is_empty(), "bytes are left unread");
+    }
+    Some(events)
+}
+
+/// Any bytes as an event stream: as [`http_answer`], and the same for each kind of line end.
+pub fn event_stream(data: &[u8]) {
+    let whole = read_events(data, || usize::MAX);
+    assert_eq!(read_events(data, || 1), whole, "byte by byte");
+    let mut rng = Rng::new(data.len() as u64);
+    assert_eq!(read_events(data, || 1 + rng.below(40)), whole, "at random cuts");
+    // Every line end is a line end: written as CRLF or as CR, the same events come.
+    if !data.contains(&b'\r') {
+        let lines: Vec<_> = data.split(|byte| *byte == b'\n').collect();
+        assert_eq!(read_events(&lines.join(&b"\r\n"[..]), || 7), whole, "with CRLF");
+        assert_eq!(read_events(&lines.join(&b"\r"[..]), || 7), whole, "with CR");
+    }
 }

@@ -23,6 +23,7 @@
 //! Arrows of dependency point downwards:
 //!
 //! - [`cli`]: the command line of `ringmesh`.
+//! - [`client`]: a client of servers of every revision, over one transport each.
 //! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
@@ -38,6 +39,7 @@
 compile_error!("ringmesh answers a panicking tool and serves on; build it with panic = \"unwind\"");
 
 pub mod cli;
+pub mod client;
 pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;

@@ -23,6 +23,17 @@ const ENVELOPES: &[&[u8]] = &[
     br#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"echo","arguments":{"message":"\u00e9"},"_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{},"progressToken":7}}}"#,
     br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"f","version":"0"}}}"#,
 ];
+const ANSWERS: &[&[u8]] = &[
+    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n",
+    b"HTTP/1.0 200 OK\r\nConnection: close\r\n\r\nuntil the end",
+    b"HTTP/1.1 204 No Content\r\nContent-Length: 1, 1\r\n\r\n",
+];
+const EVENTS: &[&[u8]] = &[
+    b"id: 1\nevent: message\nretry: 10\ndata: {}\ndata: {}\n\n: comment\n\ndata\n\n",
+    b"\xef\xbb\xbfdata:a\n\nid\n\nid: a\0b\nunknown: x\ndata: b\n\n",
+    b"data: a\r\n\r\ndata: b\r\rdata: c\n\r\n",
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -45,6 +56,10 @@ const TOKENS: &[&[u8]] = &[
     b"\\u0000",
     b"1e999",
     b";",
+    b"\n\n",
+    b"data: ",
+    b"\nid: ",
+    b"HTTP/1.1 100 x\r\n\r\n",
 ];
 
 /// One input: a few edits of a corpus entry, or two of them joined.
@@ -86,4 +101,14 @@ fn chunked_bodies() {
 #[test]
 fn json_rpc_envelopes() {
     run(ENVELOPES, 10_000, fuzzing::json_rpc_envelope);
+}
+
+#[test]
+fn http_answers() {
+    run(ANSWERS, 3_000, fuzzing::http_answer);
+}
+
+#[test]
+fn event_streams() {
+    run(EVENTS, 3_000, fuzzing::event_stream);
 }

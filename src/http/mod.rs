@@ -9,6 +9,7 @@
 mod access;
 mod buffers;
 mod chunked;
+pub mod client;
 mod cors;
 mod date;
 mod fields;

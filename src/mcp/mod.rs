@@ -61,6 +61,7 @@ pub use offer::resource::Resource;
 pub use offer::resource_template::ResourceTemplate;
 pub use offer::tool::{Tool, ToolAnnotations, ToolGroup};
 pub use schema::document::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
+pub(crate) use schema::param_headers::{HeaderParam, find as header_params};
 pub use serve::dispatcher::Dispatcher;
 pub use serve::options::{McpOptions, ServerInfo};
 pub use session::entry::SessionId;

@@ -29,10 +29,24 @@ impl CpuMask {
     /// # Errors
     /// What the kernel says, of a machine with more processors than its library's sets hold.
     pub(super) fn of_this_thread() -> io::Result<Self> {
+        Self::of_thread(0)
+    }
+
+    /// The set of the process's main thread.
+    ///
+    /// # Errors
+    /// As [`CpuMask::of_this_thread`].
+    pub(super) fn of_main_thread() -> io::Result<Self> {
+        // The main thread's id is the process's.
+        Self::of_thread(std::process::id() as libc::pid_t)
+    }
+
+    /// The set of a thread of this process; 0 is the calling one.
+    fn of_thread(thread: libc::pid_t) -> io::Result<Self> {
         // SAFETY: the kernel writes at most the size it is told into a set of that size.
         unsafe {
             let mut set: libc::cpu_set_t = mem::zeroed();
-            match libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) {
+            match libc::sched_getaffinity(thread, size_of::<libc::cpu_set_t>(), &mut set) {
                 0 => Ok(Self(set)),
                 _ => Err(io::Error::last_os_error()),
             }

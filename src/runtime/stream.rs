@@ -14,11 +14,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncRead, AsyncWrite, future};
 use glommio::net::TcpStream;
 use socket2::SockRef;
 
 use super::buf::{self, Buf};
+use super::connect;
+use super::timer::Timer;
 
 /// Staged vectors that one gathered send takes at most.
 const GATHER: usize = 16;
@@ -34,15 +36,25 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Dials `addr` and gives up after `timeout`, which must not be zero. Small writes are sent at once (NODELAY).
+    /// Dials `addr` and gives up after `timeout`. Cancel safe. Small writes are sent at once (NODELAY).
     ///
     /// # Errors
     /// What the kernel says; [`io::ErrorKind::TimedOut`] when the time is over.
     pub async fn connect(addr: SocketAddr, timeout: Duration) -> io::Result<Stream> {
-        let socket = TcpStream::connect_timeout(addr, timeout).await.map_err(io::Error::from)?;
-        let stream = Self::from_socket(socket, addr);
-        stream.socket_ref().set_tcp_nodelay(true)?;
-        Ok(stream)
+        let late = async {
+            Timer::after(timeout).await;
+            Err(io::Error::new(io::ErrorKind::TimedOut, "connection timed out"))
+        };
+        future::or(connect::dial(addr), late).await
+    }
+
+    /// Ready once the connect that the socket was given has ended.
+    pub(super) fn poll_connected(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Sending nothing would block while the connect goes on, and then says how it ended.
+        match ready!(Pin::new(&mut self.socket).poll_write(cx, &[])) {
+            Ok(_) => Poll::Ready(self.socket_ref().take_error()?.map_or(Ok(()), Err)),
+            Err(error) => Poll::Ready(Err(error)),
+        }
     }
 
     /// Takes over a stream that was connected elsewhere, and sets NODELAY.
@@ -194,9 +206,16 @@ impl Stream {
         self.socket_ref().shutdown(Shutdown::Write)
     }
 
+    /// Forgets what is staged. Of a vector that has begun to go out, the rest is missing: nothing more can be said on
+    /// this stream.
+    pub fn discard_staged(&mut self) {
+        self.staged.clear();
+        (self.sent, self.staged_bytes) = (0, 0);
+    }
+
     /// Ends the connection with a reset; what is staged or unread on either side is lost.
     pub fn abort(mut self) {
-        self.staged.clear();
+        self.discard_staged();
         // A socket that refuses the option is closed in the ordinary way.
         let _ = self.socket_ref().set_linger(Some(Duration::ZERO));
     }

@@ -37,6 +37,18 @@ pub(crate) struct HeaderParam {
     path: Vec<String>,
 }
 
+impl HeaderParam {
+    /// The header's name, as a client writes it.
+    pub(crate) fn header(&self) -> &str {
+        &self.header
+    }
+
+    /// The property path from the root of the arguments.
+    pub(crate) fn path(&self) -> &[String] {
+        &self.path
+    }
+}
+
 /// Finds the annotations of an input schema; the error is a sentence without a subject.
 pub(crate) fn find(schema: &Value) -> Result<Vec<HeaderParam>, String> {
     let mut found = Vec::new();

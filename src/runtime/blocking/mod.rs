@@ -82,8 +82,16 @@ impl BlockingPool {
     /// A pool of at most `max_threads` threads (at least one), with room for `max_queue` jobs that wait for one. Its
     /// threads may run where the calling thread may, so call it on a thread that is not pinned.
     pub fn new(max_threads: usize, max_queue: usize) -> Self {
+        Self::on_cpus(max_threads, max_queue, CpuMask::of_this_thread().ok())
+    }
+
+    /// As [`BlockingPool::new`], to be called wherever: the threads may run where the process's main thread may.
+    pub fn unpinned(max_threads: usize, max_queue: usize) -> Self {
+        Self::on_cpus(max_threads, max_queue, CpuMask::of_main_thread().ok())
+    }
+
+    fn on_cpus(max_threads: usize, max_queue: usize, cpus: Option<CpuMask>) -> Self {
         let (state, work, ended) = (Mutex::default(), Condvar::new(), Condvar::new());
-        let cpus = CpuMask::of_this_thread().ok();
         let shared = Shared { max_threads: max_threads.max(1), max_queue, cpus, state, work, ended };
         Self { shared: Arc::new(shared) }
     }

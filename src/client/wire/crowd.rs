@@ -1,0 +1,116 @@
+//! The server's questions that are being answered while a stream is read, and how long the reader waits.
+//!
+//! They are polled by whoever reads the stream, so they end with it and nothing is left behind.
+
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::client::transport::LocalBoxFuture;
+use crate::runtime::Timer;
+
+/// How long an answer may take. Signs of life begin the wait anew, up to a last moment.
+#[derive(Debug)]
+pub(crate) struct Patience {
+    began: Instant,
+    timeout: Duration,
+    deadline: Instant,
+    last: Instant,
+}
+
+/// The wait was in vain for so long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TimedOut(pub(crate) Duration);
+
+impl Patience {
+    pub(crate) fn new(timeout: Duration, longest: Duration) -> Self {
+        let began = Instant::now();
+        let timeout = timeout.min(longest);
+        Patience { began, timeout, deadline: began + timeout, last: began + longest }
+    }
+
+    /// A wait without an end, for streams that stay open.
+    pub(crate) fn endless() -> Self {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
+        Patience::new(YEAR, YEAR)
+    }
+
+    /// The wait is over, and was in vain.
+    pub(crate) fn spent(&self, now: Instant) -> TimedOut {
+        TimedOut(now.duration_since(self.began))
+    }
+
+    /// The wait begins anew.
+    pub(crate) fn restart(&mut self) {
+        self.deadline = (Instant::now() + self.timeout).min(self.last);
+    }
+
+    /// What is left of the wait.
+    pub(crate) fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// When it ends: not while the server waits for us.
+    fn end(&self, answering: bool) -> Instant {
+        if answering { self.last } else { self.deadline }
+    }
+}
+
+/// Answers in the making, by the ids of the server's questions.
+#[derive(Default)]
+pub(crate) struct Crowd<'a> {
+    members: Vec<(Value, LocalBoxFuture<'a, ()>)>,
+}
+
+impl<'a> Crowd<'a> {
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    pub(crate) fn add(&mut self, id: Value, answer: LocalBoxFuture<'a, ()>) {
+        self.members.push((id, answer));
+    }
+
+    /// The server no longer wants the answer.
+    pub(crate) fn withdraw(&mut self, id: &Value) {
+        self.members.retain(|(member, _)| member != id);
+    }
+
+    /// Polls all; true when one ended.
+    fn poll(&mut self, cx: &mut Context<'_>) -> bool {
+        let before = self.members.len();
+        self.members.retain_mut(|(_, answer)| answer.as_mut().poll(cx).is_pending());
+        self.members.len() < before
+    }
+
+    /// Awaits `work` while the answers go on, for as long as the patience lasts.
+    pub(crate) async fn beside<T>(
+        &mut self,
+        patience: &mut Patience,
+        work: impl Future<Output = T>,
+    ) -> Result<T, TimedOut> {
+        let mut work = pin!(work);
+        let mut timer = Timer::at(patience.end(self.len() > 0));
+        poll_fn(|cx| {
+            if self.poll(cx) {
+                patience.restart();
+                timer = Timer::at(patience.end(self.len() > 0));
+            }
+            if let Poll::Ready(done) = work.as_mut().poll(cx) {
+                return Poll::Ready(Ok(done));
+            }
+            loop {
+                ready!(Pin::new(&mut timer).poll(cx));
+                let end = patience.end(self.len() > 0);
+                if end <= Instant::now() {
+                    return Poll::Ready(Err(TimedOut(patience.began.elapsed())));
+                }
+                timer = Timer::at(end);
+            }
+        })
+        .await
+    }
+}
