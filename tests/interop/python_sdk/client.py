@@ -6,49 +6,10 @@ Usage: client.py URL
 import asyncio
 import json
 import sys
-from contextlib import asynccontextmanager
 
-import mcp.types as types
-from mcp import Client, ClientSession, MCPError
-from mcp.client.streamable_http import streamable_http_client
+from mcp import MCPError
 
-TIMEOUT_S = 30
-INFO = types.Implementation(name="ringmesh-interop", version="1")
-
-
-@asynccontextmanager
-async def high_level(url, mode, expected):
-    """A connection by the SDK's own negotiation."""
-    async with Client(url, mode=mode, client_info=INFO, cache=None) as client:
-        check(client.protocol_version == expected, f"negotiated {client.protocol_version}, not {expected}")
-        yield client
-
-
-@asynccontextmanager
-async def handshake(url, version):
-    """A connection by an initialize request that names a version which the SDK itself no longer offers first."""
-    async with streamable_http_client(url) as streams:
-        async with ClientSession(streams[0], streams[1], client_info=INFO) as session:
-            params = types.InitializeRequestParams(
-                protocol_version=version, capabilities=types.ClientCapabilities(), client_info=INFO
-            )
-            request = types.InitializeRequest(params=params)
-            result = await session.send_request(request, types.InitializeResult)
-            check(result.protocol_version == version, f"negotiated {result.protocol_version}, not {version}")
-            session.adopt(result)
-            await session.send_notification(types.InitializedNotification())
-            yield session
-
-
-def check(condition, message):
-    if not condition:
-        raise AssertionError(message)
-
-
-def text_of(result):
-    check(not result.is_error, f"an error: {result.content}")
-    check(len(result.content) == 1 and result.content[0].type == "text", f"not one text: {result.content}")
-    return result.content[0].text
+from cases import check, handshake, high_level, run_cases, text_of
 
 
 async def refused(call):
@@ -78,27 +39,24 @@ async def use(client):
     check([text_of(result) for result in texts] == [str(i) for i in range(50)], "concurrent calls were mixed up")
 
 
-async def main(url):
-    cases = {
-        "negotiated": lambda: high_level(url, "auto", "2026-07-28"),
-        "pinned to 2026-07-28": lambda: high_level(url, "2026-07-28", "2026-07-28"),
-        "handshake of 2025-11-25": lambda: high_level(url, "legacy", "2025-11-25"),
-        "handshake of 2025-06-18": lambda: handshake(url, "2025-06-18"),
-    }
-    failed = 0
-    for name, connect in cases.items():
-        try:
-            async with asyncio.timeout(TIMEOUT_S):
-                async with connect() as client:
-                    await use(client)
-            print(f"ok      python sdk, {name}")
-        except Exception as error:
-            failed += 1
-            while isinstance(error, ExceptionGroup):
-                error = error.exceptions[0]
-            print(f"FAILED  python sdk, {name}: {type(error).__name__}: {error}")
-    print(f"{len(cases) - failed} passed, {failed} failed")
-    return 1 if failed else 0
+def case(connect):
+    async def run():
+        async with connect as client:
+            await use(client)
+
+    return run
+
+
+def main(url):
+    return run_cases(
+        "python sdk",
+        {
+            "negotiated": case(high_level(url, "auto", "2026-07-28")),
+            "pinned to 2026-07-28": case(high_level(url, "2026-07-28", "2026-07-28")),
+            "handshake of 2025-11-25": case(high_level(url, "legacy", "2025-11-25")),
+            "handshake of 2025-06-18": case(handshake(url, "2025-06-18")),
+        },
+    )
 
 
 if __name__ == "__main__":
