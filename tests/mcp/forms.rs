@@ -107,8 +107,9 @@ fn ids_come_back_exactly_as_they_were_sent() {
 fn the_order_of_keys_and_unknown_keys_do_not_matter() {
     let (headers, body) = modern("server/discover", json!({"other": [1, {"x": null}]}));
     let params = body["params"].to_string();
-    let body =
-        format!(r#" {{ "params" : {params}, "x": {{}}, "method":"server\/discover","id":1,"jsonrpc":"2.0"}} "#);
+    let body = format!(
+        r#" {{ "params" : {params}, "x": {{}}, "method":"server\/discover","id":1,"jsonrpc":"2.0"}} "#
+    );
     assert_eq!(server().post(&headers, body).status, 200);
 }
 

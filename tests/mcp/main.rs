@@ -2,12 +2,16 @@
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
 mod cancellation;
+mod catalog;
 mod check_order;
+mod completion;
 mod events;
 mod forms;
 mod legacy;
 mod modern;
+mod prompts;
 mod registration;
+mod resources;
 mod revisions;
 mod sessions;
 mod support;
