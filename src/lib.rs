@@ -57,3 +57,8 @@ pub use observe::{LogFormat, init_tracing};
 pub use server::{
     App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env,
 };
+
+/// The examples of the guide are compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/authoring.md")]
+mod guide {}
