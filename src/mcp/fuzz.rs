@@ -1,5 +1,6 @@
 //! Any bytes as a message, for the fuzzer: whatever comes, the answer is sound.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
@@ -11,7 +12,9 @@ use serde_json::{Value, json};
 use super::{
     Answer, At, Context, Dispatcher, LogLevel, McpOptions, NoHeaders, Outcome, Registry, RequestHead,
 };
-use super::{Tool, Transport};
+use super::{
+    Completion, CompletionRequest, Contents, Prompt, PromptArgument, ResourceTemplate, Tool, Transport,
+};
 
 #[derive(Deserialize, JsonSchema)]
 struct Words {
@@ -40,11 +43,27 @@ fn target() -> &'static Target {
             schema,
             |value: Value, _| async move { Ok(value) },
         ));
+        let registry = registry.resource_template(rows()).prompt(greet());
         let dispatcher =
             Dispatcher::new(registry, McpOptions::default()).expect("invariant: sound by construction");
         let now = Instant::now();
         let session = open(&dispatcher, now);
         Target { dispatcher, session, now }
+    })
+}
+
+fn rows() -> ResourceTemplate {
+    let read = |variables: BTreeMap<String, String>, _: Context| async move {
+        Ok(vec![Contents::text(format!("{variables:?}")), Contents::bytes(*b"\0\x01").mime_type("a/b")])
+    };
+    ResourceTemplate::new("db://{table}/{id}/{+rest}", "row", read)
+}
+
+fn greet() -> Prompt {
+    let arguments = [PromptArgument::new("who").required(), PromptArgument::new("how")];
+    let given = |given: BTreeMap<String, String>, _: Context| async move { Ok(format!("{given:?}")) };
+    Prompt::raw("greet", "", arguments, given).complete("who", |request: CompletionRequest, _| async move {
+        Ok(Completion::starting_with(&request.value, ["world", "work"]))
     })
 }
 
@@ -133,9 +152,25 @@ mod tests {
 
     #[test]
     fn sound_and_broken_messages_are_answered() {
-        let call = r#"{"jsonrpc":"2.0","id":"\u00e9","method":"tools/call","params":{"name":"say","arguments":
-            {"words":["a","b"],"times":2},"_meta":{"progressToken":7,"io.modelcontextprotocol/logLevel":"debug",
-            "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let meta = r#""_meta":{"progressToken":7,"io.modelcontextprotocol/logLevel":"debug",
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+        for (method, params) in [
+            ("tools/call", r#""name":"say","arguments":{"words":["a","b"],"times":2}"#),
+            ("resources/read", r#""uri":"db://a/%20/c/d%2fe""#),
+            ("prompts/get", r#""name":"greet","arguments":{"who":"\u00e9","how":null}"#),
+            (
+                "completion/complete",
+                r#""ref":{"type":"ref/prompt","name":"greet"},"argument":{"name":"who","value":"w"},"context":{}"#,
+            ),
+        ] {
+            let id = r#""\u00e9""#;
+            let call =
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params},{meta}}}}}"#);
+            break_everywhere(&call);
+        }
+    }
+
+    fn break_everywhere(call: &str) {
         for end in 0..=call.len() {
             fuzz_envelope(&call.as_bytes()[..end]);
         }

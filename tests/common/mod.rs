@@ -257,7 +257,8 @@ pub fn modern(id: impl Into<serde_json::Value>, method: &str, mut params: serde_
     if meta.get("io.modelcontextprotocol/clientCapabilities").is_none() {
         meta["io.modelcontextprotocol/clientCapabilities"] = serde_json::json!({});
     }
-    let name = params["name"].as_str().map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+    let mirrored = params["name"].as_str().or(params["uri"].as_str());
+    let name = mirrored.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
     let body = serde_json::json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params });
     post(&body.to_string(), &format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"))
 }

@@ -3,12 +3,16 @@
 
 mod asking_modern;
 mod cancellation;
+mod catalog;
 mod check_order;
+mod completion;
 mod events;
 mod forms;
 mod legacy;
 mod modern;
+mod prompts;
 mod registration;
+mod resources;
 mod revisions;
 mod sessions;
 mod support;
