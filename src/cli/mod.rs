@@ -1,10 +1,11 @@
-//! The command line: `ringmesh serve` and `ringmesh check`.
+//! The command line: `ringmesh serve`, `ringmesh check` and `ringmesh keys`.
 //!
 //! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration, and [`run_check`] is the whole
 //! of `check`. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod flags;
+mod keys;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -17,6 +18,7 @@ use crate::observe;
 
 pub use check::{Check, run_check};
 pub use flags::SettingFlags;
+pub use keys::{Keys, KeysAction, Rotate, run_keys};
 
 /// The codes with which the command ends.
 pub mod exit {
@@ -66,6 +68,8 @@ pub enum Command {
     Serve(Serve),
     /// Check whether this machine can run the server, and say what to mend.
     Check(Check),
+    /// Renew the keys that seal the state of calls between their rounds.
+    Keys(Keys),
 }
 
 /// The arguments of `serve`.
@@ -156,5 +160,6 @@ mod tests {
             parse_from(["ringmesh", "serve", "--listen", "[::1]:0", "--debug", "--print-config"]).unwrap();
         assert!(matches!(serve, Command::Serve(Serve { print_config: true, .. })));
         assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
+        assert!(matches!(parse_from(["ringmesh", "keys", "rotate"]).unwrap(), Command::Keys(_)));
     }
 }

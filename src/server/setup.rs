@@ -12,6 +12,7 @@ use super::bounded::Bounded;
 use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
+use super::key_file;
 use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
@@ -35,7 +36,17 @@ pub(super) struct Prepared {
 
 /// Builds what the cores share. `cores` are their numbers; with `sockets` unset no address is bound.
 pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
-    let Server { mut config, registry, builtin_tools, signals, service, mut hooks, stop, readiness } = server;
+    let Server {
+        mut config,
+        registry,
+        builtin_tools,
+        signals,
+        service,
+        default_data_dir,
+        mut hooks,
+        stop,
+        readiness,
+    } = server;
     config.validate()?;
     let mut reserved = Vec::new();
     let mut probe_address = None;
@@ -51,7 +62,9 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
     let registry = if builtin_tools { tools::register(registry, status.clone()) } else { registry };
-    let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, &threads))?);
+    let keys = key_file::keys(config.data_dir.as_deref(), default_data_dir, |name| std::env::var_os(name))?;
+    let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, &threads) };
+    let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     status.attach(&dispatcher);
     let names = Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
