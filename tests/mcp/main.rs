@@ -10,6 +10,7 @@ mod forms;
 mod legacy;
 mod modern;
 mod registration;
+mod request_state;
 mod sessions;
 mod support;
 mod tool_results;

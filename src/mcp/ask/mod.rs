@@ -32,6 +32,7 @@ pub(crate) mod roots;
 pub(crate) mod round;
 pub(crate) mod sampled;
 pub(crate) mod sampling;
+pub(crate) mod sampling_tools;
 pub(crate) mod seal;
 pub(crate) mod used;
 pub(crate) mod waiting;
