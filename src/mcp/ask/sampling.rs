@@ -198,6 +198,9 @@ impl Sampling {
                 return Err(format!("{key} must be from 0 to 1"));
             }
         }
+        if self.members.get("temperature").is_some_and(Value::is_null) {
+            return Err("the temperature must be a finite number".to_owned());
+        }
         for tool in &self.tools {
             tool.check()?;
         }
@@ -365,6 +368,7 @@ mod tests {
     #[test]
     fn mistakes_of_the_author_are_named() {
         assert!(Sampling::new(1).check().unwrap_err().contains("message"));
+        assert!(hello().temperature(f64::NAN).check().unwrap_err().contains("temperature"));
         assert!(hello().cost_priority(1.5).check().unwrap_err().contains("costPriority"));
         assert!(hello().tool(SamplingTool::new("t", "", "[]")).check().unwrap_err().contains("tool t"));
     }
