@@ -1,4 +1,4 @@
-//! The command line: `ringmesh serve`, `ringmesh check` and the commands that ask a server.
+//! The command line: `ringmesh serve`, `check` and `keys`, and the commands that ask a server.
 //!
 //! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_client`]
 //! and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
@@ -7,6 +7,7 @@ mod check;
 mod client;
 mod completions;
 mod flags;
+mod keys;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -21,6 +22,7 @@ pub use check::{Check, run_check};
 pub use client::{Ask, Call, ClientCommand, FillPrompt, HeaderFlag, Output, Reach, ReadResource, run_client};
 pub use completions::{Completions, print_completions};
 pub use flags::SettingFlags;
+pub use keys::{Keys, KeysAction, Rotate, run_keys};
 
 /// The codes with which the command ends.
 pub mod exit {
@@ -85,6 +87,8 @@ pub enum Command {
     /// Print the completions for a shell.
     #[command(after_help = completions::EXAMPLES)]
     Completions(Completions),
+    /// Renew the keys that seal the state of calls between their rounds.
+    Keys(Keys),
 }
 
 /// The arguments of `serve`.
@@ -175,5 +179,6 @@ mod tests {
             parse_from(["ringmesh", "serve", "--listen", "[::1]:0", "--debug", "--print-config"]).unwrap();
         assert!(matches!(serve, Command::Serve(Serve { print_config: true, .. })));
         assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
+        assert!(matches!(parse_from(["ringmesh", "keys", "rotate"]).unwrap(), Command::Keys(_)));
     }
 }

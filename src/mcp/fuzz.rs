@@ -10,7 +10,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, At, Context, Dispatcher, LogLevel, McpOptions, NoHeaders, Outcome, Registry, RequestHead,
+    Answer, At, Context, Dispatcher, Elicitation, LogLevel, McpOptions, NoHeaders, Outcome, Registry,
+    RequestHead,
 };
 use super::{
     Completion, CompletionRequest, Contents, Prompt, PromptArgument, ResourceTemplate, Tool, Transport,
@@ -36,8 +37,12 @@ fn target() -> &'static Target {
             context.log(LogLevel::Info, None, &args.words).await;
             Ok(args.words.join(" ").repeat(args.times.unwrap_or(1).into()))
         };
+        let ask = |args: Words, context: Context| async move {
+            let answer = context.elicit("b", Elicitation::url("?", "https://a.example")).await?;
+            Ok(format!("{} {}", args.words.len(), answer.accepted()))
+        };
         let schema = json!({"type": "object", "properties": {"a": {"enum": [1, "x"], "minimum": 0}}});
-        let registry = Registry::new().tool("say", "", say).with(Tool::raw(
+        let registry = Registry::new().tool("say", "", say).tool("ask", "", ask).with(Tool::raw(
             "raw",
             "",
             schema,
@@ -70,7 +75,8 @@ fn greet() -> Prompt {
 fn open(dispatcher: &Dispatcher, now: Instant) -> String {
     let at = At { now, core: 0, principal: "fuzz", full: false, traceparent: None };
     let initialize =
-        br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+        br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",
+        "capabilities":{"elicitation":{"url":{}}}}}"#;
     let Outcome::Answer(answer) = dispatcher.post(&http(), initialize, &at, &mut Vec::new()) else {
         unreachable!("invariant: initialize is answered at once");
     };
@@ -116,6 +122,7 @@ pub fn fuzz_envelope(body: &[u8]) {
                         sound_message(&event);
                         event.clear();
                     }
+                    call.refuse_question();
                     rounds += 1;
                     assert!(rounds < 100, "the call does not end");
                 }
@@ -168,6 +175,11 @@ mod tests {
                 format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params},{meta}}}}}"#);
             break_everywhere(&call);
         }
+        let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask","arguments":{"words":[]},
+            "inputResponses":{"b":{"action":"accept"}},"requestState":"AAAA",
+            "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities":{"elicitation":{"url":{}}}}}}"#;
+        break_everywhere(ask);
     }
 
     fn break_everywhere(call: &str) {

@@ -28,6 +28,13 @@ pub fn config() -> ServerConfig {
     }
 }
 
+/// The command, which keeps its state under the build's own folder instead of the user's home.
+pub fn command() -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ringmesh"));
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
 /// A server that runs on a thread of its own; dropping it stops it and waits for its end.
 pub struct TestServer {
     pub addr: SocketAddr,

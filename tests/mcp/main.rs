@@ -1,6 +1,7 @@
 //! The MCP room from outside: bytes in, bytes out.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod asking_legacy;
 mod asking_modern;
 mod cancellation;
 mod catalog;
@@ -12,6 +13,7 @@ mod legacy;
 mod modern;
 mod prompts;
 mod registration;
+mod request_state;
 mod resources;
 mod revisions;
 mod sessions;
