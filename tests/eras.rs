@@ -58,7 +58,7 @@ fn a_modern_client_discovers_lists_and_calls() {
 #[test]
 fn older_clients_open_a_session_list_call_and_end_it() {
     let server = TestServer::start(config());
-    for revision in ["2025-11-25", "2025-06-18"] {
+    for revision in ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"] {
         let mut client = server.client();
         let session = open(&mut client, revision);
         assert_eq!(ask(&mut client, &session, "ping", json!({})).json()["result"], json!({}));

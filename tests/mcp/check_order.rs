@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::{Got, Headers, MODERN, Server, modern};
+use crate::support::{Got, Headers, MODERN, REVISIONS, Server, modern};
 
 #[derive(Deserialize, JsonSchema)]
 struct NoArgs {}
@@ -169,7 +169,7 @@ fn step_6_unsupported_versions_are_told_what_is_supported() {
         let got = with_version(version);
         expect(&got, 400, -32022, "unsupported_version");
         let data = &got.body()["error"]["data"];
-        assert_eq!(*data, json!({"supported": [MODERN, "2025-11-25", "2025-06-18"], "requested": version}));
+        assert_eq!(*data, json!({"supported": REVISIONS, "requested": version}));
     }
     // A revision with sessions is not for requests like this one.
     let got = with_version("2025-11-25");

@@ -1,4 +1,4 @@
-//! 2025-11-25 and 2025-06-18.
+//! 2025-11-25 and what it shares with the revisions before it.
 
 use ringmesh::mcp::{Capability, Context, McpOptions, Registry, ServerInfo, Tool};
 use schemars::JsonSchema;
@@ -52,7 +52,9 @@ fn versions_are_negotiated() {
     for (asked, answered) in [
         ("2025-11-25", "2025-11-25"),
         ("2025-06-18", "2025-06-18"),
-        ("2025-03-26", "2025-11-25"),
+        ("2025-03-26", "2025-03-26"),
+        ("2024-11-05", "2024-11-05"),
+        ("2024-10-07", "2025-11-25"),
         ("2026-07-28", "2025-11-25"),
         ("9999-99-99", "2025-11-25"),
         ("", "2025-11-25"),

@@ -8,6 +8,7 @@ mod forms;
 mod legacy;
 mod modern;
 mod registration;
+mod revisions;
 mod sessions;
 mod support;
 mod tool_results;

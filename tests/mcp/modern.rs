@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::support::{Headers, MODERN, Server, modern};
+use crate::support::{Headers, MODERN, REVISIONS, Server, modern};
 
 #[derive(Deserialize, JsonSchema)]
 struct EchoArgs {
@@ -41,7 +41,7 @@ fn discover_names_versions_capabilities_and_the_server() {
     let got = server().modern("server/discover", json!({}));
     let result = got.result();
     assert_server_info(result);
-    assert_eq!(result["supportedVersions"], json!([MODERN, "2025-11-25", "2025-06-18"]));
+    assert_eq!(result["supportedVersions"], json!(REVISIONS));
     assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
     assert_eq!(result["instructions"], "Call echo.\n");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(300_000), &json!("public")));

@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 
 pub(crate) const MODERN: &str = "2026-07-28";
 pub(crate) const LEGACY: &str = "2025-11-25";
+/// Every revision served, newest first.
+pub(crate) const REVISIONS: [&str; 5] = [MODERN, LEGACY, "2025-06-18", "2025-03-26", "2024-11-05"];
 
 /// What came back for one message.
 #[derive(Debug)]

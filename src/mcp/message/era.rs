@@ -7,6 +7,10 @@ use crate::mcp::message::method::MethodKind;
 /// A protocol revision that this server serves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
+    /// 2024-11-05, with a session; its own transport is HTTP+SSE.
+    V2024_11_05,
+    /// 2025-03-26, with a session; the only revision with batches.
+    V2025_03_26,
     /// 2025-06-18, with a session.
     V2025_06_18,
     /// 2025-11-25, with a session.
@@ -39,8 +43,13 @@ impl Era {
 
 impl Revision {
     /// Every revision served, newest first.
-    pub const ALL: &'static [Revision] =
-        &[Revision::V2026_07_28, Revision::V2025_11_25, Revision::V2025_06_18];
+    pub const ALL: &'static [Revision] = &[
+        Revision::V2026_07_28,
+        Revision::V2025_11_25,
+        Revision::V2025_06_18,
+        Revision::V2025_03_26,
+        Revision::V2024_11_05,
+    ];
     /// The newest revision that begins with `initialize`: the answer to a version that is not served.
     pub const NEWEST_LEGACY: Revision = Revision::V2025_11_25;
 
@@ -50,6 +59,8 @@ impl Revision {
             Revision::V2026_07_28 => "2026-07-28",
             Revision::V2025_11_25 => "2025-11-25",
             Revision::V2025_06_18 => "2025-06-18",
+            Revision::V2025_03_26 => "2025-03-26",
+            Revision::V2024_11_05 => "2024-11-05",
         }
     }
 
@@ -61,6 +72,18 @@ impl Revision {
     /// True from 2026-07-28 on.
     pub fn is_modern(self) -> bool {
         self >= Revision::V2026_07_28
+    }
+
+    /// True where clients may send several messages in one array (2025-03-26, "Batching"). 2024-11-05 knows one message
+    /// a request only: its text and schema name no array.
+    pub fn has_batches(self) -> bool {
+        self == Revision::V2025_03_26
+    }
+
+    /// True where a stream begins with an event that has an id and no data (2025-11-25, "Sending Messages to the
+    /// Server"); clients of older revisions would read the empty data as a message.
+    pub fn primes_streams(self) -> bool {
+        self == Revision::V2025_11_25
     }
 
     /// The era of the revision.
@@ -99,7 +122,7 @@ mod tests {
             assert_eq!(Revision::parse(revision.as_str().as_bytes()), Some(*revision));
         }
         assert!(Revision::ALL.is_sorted_by(|newer, older| newer > older));
-        assert_eq!(Revision::parse(b"2025-03-26"), None);
+        assert_eq!(Revision::parse(b"2024-10-07"), None);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! 2025-11-25 and 2025-06-18: a session that begins with `initialize`.
+//! 2025-11-25 and earlier: a session that begins with `initialize`.
 //!
 //! A session serves any request from the moment it was opened. The specification asks clients to send
 //! `notifications/initialized` first; clients that are late with it, or that send requests side by side with it, are
