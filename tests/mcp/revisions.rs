@@ -1,12 +1,17 @@
 //! What all revisions with sessions share, and which header they need.
 
 use ringmesh::mcp::{Context, Registry, Revision};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::json;
 
 use crate::support::{Headers, REVISIONS, Server};
 
+#[derive(Deserialize, JsonSchema)]
+struct NoArgs {}
+
 fn server() -> Server {
-    let hi = |_: Value, _: Context| async { Ok("hi") };
+    let hi = |_: NoArgs, _: Context| async { Ok("hi") };
     Server::new(Registry::new().tool("hi", "Greets", hi))
 }
 
