@@ -26,8 +26,10 @@ mod schema;
 mod serve;
 mod session;
 
+pub use call::batch::Batch;
 pub use call::context::Context;
 pub use call::running::Call;
+pub use listen::feed::{EventHead, Feed};
 pub use message::answer::{Answer, Label, Outcome};
 pub use message::capability::{Capability, ClientCapabilities};
 pub use message::era::{Era, Revision};
@@ -45,7 +47,10 @@ pub use schema::document::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
 pub use serve::dispatcher::Dispatcher;
 pub use serve::options::{McpOptions, ServerInfo};
 pub use session::entry::SessionId;
+pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
+
+pub(crate) use session::writer::SessionStream;
 
 use std::sync::{Mutex, MutexGuard};
 

@@ -3,6 +3,7 @@
 //! The main path: [`Server::run`] → `run` (start, wait, stop) → `core` (accept, drain) → `connection` (read, write) →
 //! `exchange` (route, MCP) → `flight` (a call that takes time).
 
+mod apart;
 mod app;
 mod blocking;
 mod bounded;
@@ -14,6 +15,7 @@ mod error;
 mod exchange;
 mod flight;
 mod hooks;
+mod job;
 mod probes;
 mod readiness;
 mod roster;

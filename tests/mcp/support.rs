@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use ringmesh::limits::Limits;
 use ringmesh::mcp::{
-    Answer, At, Call, Dispatcher, HeaderLookup, Label, McpOptions, Outcome, Registry, RequestHead, Transport,
+    Answer, At, Batch, Call, Dispatcher, Feed, HeaderLookup, Label, McpOptions, Outcome, Registry,
+    RequestHead, Transport,
 };
 use serde_json::{Value, json};
 
@@ -73,6 +74,7 @@ pub(crate) struct Headers {
     pub(crate) method: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) session: Option<String>,
+    pub(crate) last_event_id: Option<String>,
     pub(crate) others: Vec<(String, String)>,
     pub(crate) stream: bool,
     pub(crate) principal: Option<String>,
@@ -105,7 +107,7 @@ impl Headers {
             method: bytes(&self.method),
             name: bytes(&self.name),
             session_id: bytes(&self.session),
-            last_event_id: None,
+            last_event_id: bytes(&self.last_event_id),
             params: self,
             transport: if self.stream { Transport::Stream } else { Transport::Http },
         }
@@ -159,6 +161,26 @@ impl Server {
                 assert!(out.is_empty());
                 Started::Running(call)
             }
+            Outcome::Batch(batch) => panic!("a batch: {batch:?}"),
+            Outcome::Feed(feed) => panic!("a stream: {feed:?}"),
+        }
+    }
+
+    /// Posts what opens a stream.
+    pub(crate) fn listen(&self, headers: &Headers, body: impl AsRef<[u8]>) -> Feed {
+        let mut out = Vec::new();
+        match self.dispatcher.post(&headers.head(), body.as_ref(), &self.at(headers), &mut out) {
+            Outcome::Feed(feed) => feed,
+            other => panic!("no stream: {other:?} {}", String::from_utf8_lossy(&out)),
+        }
+    }
+
+    /// Posts what is a batch.
+    pub(crate) fn batch(&self, headers: &Headers, body: impl AsRef<[u8]>) -> Batch {
+        let mut out = Vec::new();
+        match self.dispatcher.post(&headers.head(), body.as_ref(), &self.at(headers), &mut out) {
+            Outcome::Batch(batch) => batch,
+            other => panic!("no batch: {other:?} {}", String::from_utf8_lossy(&out)),
         }
     }
 
@@ -166,7 +188,16 @@ impl Server {
         let mut out = Vec::new();
         match self.dispatcher.get(&headers.head(), &self.at(headers), &mut out) {
             Outcome::Answer(answer) => Got::new(answer, &out, Vec::new()),
-            Outcome::Call(_) => panic!("a GET is no call"),
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    /// Opens a session's stream.
+    pub(crate) fn open_stream(&self, headers: &Headers) -> Feed {
+        let mut out = Vec::new();
+        match self.dispatcher.get(&headers.head(), &self.at(headers), &mut out) {
+            Outcome::Feed(feed) => feed,
+            other => panic!("no stream: {other:?} {}", String::from_utf8_lossy(&out)),
         }
     }
 
@@ -174,7 +205,7 @@ impl Server {
         let mut out = Vec::new();
         match self.dispatcher.delete(&headers.head(), &self.at(headers), &mut out) {
             Outcome::Answer(answer) => Got::new(answer, &out, Vec::new()),
-            Outcome::Call(_) => panic!("a DELETE is no call"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::mcp::call::context::CallState;
 use crate::mcp::call::outcome;
@@ -14,6 +14,8 @@ use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
 use crate::mcp::offer::reply::Reply;
+use crate::mcp::session::entry::Session;
+use crate::mcp::session::replay::Replay;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -77,6 +79,31 @@ impl Call {
     /// True while an event waits to be taken.
     pub fn has_events(&self) -> bool {
         self.state.signals.has_events()
+    }
+
+    /// When the call has to be stopped for taking too long; never, once only its events stand before its answer.
+    pub fn expires_at(&self) -> Option<Instant> {
+        (!self.is_finished()).then_some(self.state.deadline)
+    }
+
+    /// The session that keeps the call's events for a client that comes back.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.state.session.as_ref()
+    }
+
+    /// Whether the author wants the connection of the call's stream closed.
+    pub(crate) fn wants_hang_up(&self) -> bool {
+        !self.is_finished() && self.state.signals.wants_hang_up()
+    }
+
+    /// As [`Call::wants_hang_up`], once.
+    pub(crate) fn take_hang_up(&self) -> bool {
+        self.state.signals.take_hang_up()
+    }
+
+    /// What the process keeps for clients that resume.
+    pub(crate) fn replay(&self) -> &Arc<Replay> {
+        &self.state.snapshot.shared().replay
     }
 
     /// The time the call may take.

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use crate::mcp::call::batch::Batch;
 use crate::mcp::call::running::Call;
+use crate::mcp::listen::feed::Feed;
 use crate::mcp::message::era::{Era, Revision};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
@@ -16,6 +18,10 @@ pub enum Outcome {
     Answer(Answer),
     /// A tool runs; its call is to be polled.
     Call(Call),
+    /// Several messages in one array; their calls are to be polled.
+    Batch(Batch),
+    /// A stream of events; it is to be polled for as long as its client reads.
+    Feed(Feed),
 }
 
 /// The answer to a message; its JSON, if any, was appended to the caller's buffer.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal, excerpt, write_result};
 use crate::mcp::message::capability::ClientCapabilities;
-use crate::mcp::message::envelope::Kind;
+use crate::mcp::message::envelope::{Kind, Message};
 use crate::mcp::message::era::{Era, Revision};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::head::{At, RequestHead};
@@ -18,7 +18,7 @@ use crate::mcp::message::scan::text;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
 use crate::mcp::serve::modern::method_not_found;
 use crate::mcp::serve::tools_call::{CallMeta, check_progress_token, page};
-use crate::mcp::session::entry::{Session, SessionId};
+use crate::mcp::session::entry::{InUse, Session, SessionId};
 
 impl Dispatcher {
     pub(crate) fn take_legacy(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Outcome {
@@ -26,8 +26,30 @@ impl Dispatcher {
         let Some(id) = request.id else {
             return Outcome::Answer(self.take_notification(request, label, out));
         };
-        let mut revision = None;
-        self.serve_legacy(request, id, label, &mut revision, out)
+        if request.kind == MethodKind::Initialize {
+            let answer = self.initialize(request, id, label, out);
+            let newest = Some(Revision::NEWEST_LEGACY);
+            return Outcome::Answer(
+                answer.unwrap_or_else(|refusal| refusal.answer(out, Some(id), newest, label)),
+            );
+        }
+        match self.session(request.head, request.at) {
+            Ok(session) => self.serve_in_session(request, id, &InUse(session), label, out),
+            Err(refusal) => Outcome::Answer(refusal.answer(out, Some(id), None, label)),
+        }
+    }
+
+    /// Serves any request but `initialize`.
+    pub(crate) fn serve_in_session(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        session: &InUse,
+        label: Label,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let revision = Some(session.0.revision);
+        self.serve_legacy(request, id, &session.0, label, out)
             .unwrap_or_else(|refusal| Outcome::Answer(refusal.answer(out, Some(id), revision, label)))
     }
 
@@ -35,30 +57,24 @@ impl Dispatcher {
         &self,
         request: &Request<'_>,
         id: &str,
+        session: &Arc<Session>,
         label: Label,
-        revision: &mut Option<Revision>,
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
-        if request.kind == MethodKind::Initialize {
-            *revision = Some(Revision::NEWEST_LEGACY);
-            return self.initialize(request, id, label, out).map(Outcome::Answer);
-        }
-        let session = InUse(self.session(request.head, request.at)?);
-        *revision = Some(session.0.revision);
         check_params(request)?;
         check_progress_token(request)?;
         if request.kind != MethodKind::Ping {
-            self.shared.sessions.initialized(&session.0, request.at.now);
+            self.shared.sessions.initialized(session, request.at.now);
         }
         match request.kind {
             MethodKind::ToolsCall => {
                 // The call leaves the session on its own, after this function has.
-                session.0.enter();
+                session.enter();
                 let meta = CallMeta {
-                    revision: session.0.revision,
+                    revision: session.revision,
                     capabilities: ClientCapabilities::default(),
                     log_level: None,
-                    session: Some(session.0.clone()),
+                    session: Some(session.clone()),
                 };
                 return self.call_tool(request, id, meta, out);
             }
@@ -67,9 +83,11 @@ impl Dispatcher {
             }
             MethodKind::Ping => write_result(out, id, b"{}"),
             MethodKind::LoggingSetLevel => {
-                session.0.set_log_level(level(request)?);
+                session.set_log_level(level(request)?);
                 write_result(out, id, b"{}");
             }
+            MethodKind::ResourcesSubscribe => self.subscribe(request, session, id, out)?,
+            MethodKind::ResourcesUnsubscribe => self.unsubscribe(request, session, id, out)?,
             _ => return Err(method_not_found(request)),
         }
         Ok(Outcome::Answer(Answer::with_body(200, label)))
@@ -109,10 +127,17 @@ impl Dispatcher {
     }
 
     fn take_notification(&self, request: &Request<'_>, label: Label, out: &mut Vec<u8>) -> Answer {
-        let session = match self.session(request.head, request.at) {
-            Ok(session) => InUse(session),
-            Err(refusal) => return refusal.answer(out, None, None, label),
-        };
+        match self.session(request.head, request.at) {
+            Ok(session) => {
+                self.notify(request, &InUse(session));
+                Answer::empty(202, label)
+            }
+            Err(refusal) => refusal.answer(out, None, None, label),
+        }
+    }
+
+    /// Acts on a notification; one that means nothing here is dropped.
+    pub(crate) fn notify(&self, request: &Request<'_>, session: &InUse) {
         match request.kind {
             MethodKind::NotificationsInitialized => {
                 self.shared.sessions.initialized(&session.0, request.at.now);
@@ -127,25 +152,28 @@ impl Dispatcher {
             }
             _ => {}
         }
-        Answer::empty(202, label)
     }
 
-    /// A client's response to a request of the server: there are none yet, so it is accepted and dropped.
+    /// A client's response to a request of the server.
     pub(crate) fn take_legacy_response(
         &self,
         head: &RequestHead<'_>,
+        message: &Message<'_>,
         at: &At<'_>,
         out: &mut Vec<u8>,
     ) -> Answer {
         let label = Label::new(MethodKind::Response, Era::Legacy);
         match self.session(head, at) {
             Ok(session) => {
-                drop(InUse(session));
+                self.take_client_response(&InUse(session), message);
                 Answer::empty(202, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),
         }
     }
+
+    /// Hands a client's response to whoever waits for it; there is nobody yet, so it is dropped.
+    pub(crate) fn take_client_response(&self, _session: &InUse, _message: &Message<'_>) {}
 
     pub(crate) fn delete_session(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
         let label = Label::new(MethodKind::Delete, Era::Legacy);
@@ -160,7 +188,7 @@ impl Dispatcher {
     }
 
     /// The session that the headers name, entered; the caller leaves it.
-    fn session(&self, head: &RequestHead<'_>, at: &At<'_>) -> Result<Arc<Session>, Refusal> {
+    pub(crate) fn session(&self, head: &RequestHead<'_>, at: &At<'_>) -> Result<Arc<Session>, Refusal> {
         let refuse = |kind, sentence: String| Err(Refusal::new(kind, sentence));
         let version = head.protocol_version.map(|name| Revision::parse(name).ok_or(name));
         if let Some(Err(name)) = version {
@@ -190,15 +218,6 @@ impl Dispatcher {
             return refuse(ErrorKind::SessionVersion, sentence);
         }
         Ok(session)
-    }
-}
-
-/// A session that was entered, and is left at the end of the scope.
-struct InUse(Arc<Session>);
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.0.leave(None);
     }
 }
 

@@ -44,6 +44,7 @@ impl Dispatcher {
                 let meta = CallMeta { revision: REVISION, capabilities, log_level, session: None };
                 return self.call_tool(request, id, meta, out);
             }
+            MethodKind::SubscriptionsListen => return self.listen(request, id),
             MethodKind::ToolsList => write_result(out, id, page(&catalog.modern_tools, request)?),
             _ => write_result(out, id, &catalog.discover),
         }
@@ -61,7 +62,13 @@ fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     if version != REVISION.as_str() {
         return Err(unsupported_version(&version));
     }
-    if !matches!(request.kind, MethodKind::ToolsCall | MethodKind::ToolsList | MethodKind::ServerDiscover) {
+    if !matches!(
+        request.kind,
+        MethodKind::ToolsCall
+            | MethodKind::ToolsList
+            | MethodKind::ServerDiscover
+            | MethodKind::SubscriptionsListen
+    ) {
         return Err(method_not_found(request));
     }
     Ok(capabilities)

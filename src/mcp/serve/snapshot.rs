@@ -4,9 +4,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use crate::mcp::listen::hub::Hub;
+use crate::mcp::listen::places::Places;
 use crate::mcp::offer::catalog::{Catalog, server_meta};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
 /// A core's own handle on what is offered at one moment: its reference count is touched once a call, so no two cores
@@ -46,6 +48,9 @@ pub(crate) struct Shared {
     pub(crate) server_meta: Box<[u8]>,
     pub(crate) sessions: SessionTable,
     pub(crate) hub: Hub,
+    /// The event streams that stay open.
+    pub(crate) places: Places,
+    pub(crate) replay: Arc<Replay>,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -63,6 +68,8 @@ impl Shared {
             server_meta: server_meta(&options).into_bytes().into(),
             sessions: SessionTable::new(limits),
             hub: Hub::default(),
+            places: Places::new(limits.max_event_streams),
+            replay: Arc::new(Replay::new(limits)),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: tools.iter().map(|tool| tool.name.clone()).collect(),
