@@ -50,7 +50,7 @@ pub mod server;
 pub mod tools;
 
 pub use config::{ConfigError, ServerConfig};
-pub use mcp::{CallError, Context, Json, Registry, Reply, Tool};
+pub use mcp::{CallError, Context, Json, Registry, RegistryHandle, Reply, Tool};
 pub use observe::{LogFormat, init_tracing};
 pub use server::{
     App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env,

@@ -41,6 +41,7 @@ pub use offer::blocking::{Offload, OffloadFull};
 pub use offer::call_error::CallError;
 pub use offer::content::{Content, ContentAnnotations, Role};
 pub use offer::registry::{Registry, RegistryError};
+pub use offer::registry_handle::RegistryHandle;
 pub use offer::reply::{IntoReply, Json, Reply};
 pub use offer::tool::{Tool, ToolAnnotations, ToolGroup};
 pub use schema::document::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};

@@ -36,7 +36,12 @@ fn initialize_opens_a_session() {
     let got = server.post(&Headers::json(), initialize(LEGACY).to_string());
     let expected = json!({
         "protocolVersion": LEGACY,
-        "capabilities": {"logging": {}, "tools": {}},
+        "capabilities": {
+        "logging": {},
+        "prompts": {"listChanged": true},
+        "resources": {"subscribe": true, "listChanged": true},
+        "tools": {"listChanged": true}
+    },
         "serverInfo": {"name": "unit", "version": "1"},
         "instructions": "Say hi."
     });

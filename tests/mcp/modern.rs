@@ -42,7 +42,15 @@ fn discover_names_versions_capabilities_and_the_server() {
     let result = got.result();
     assert_server_info(result);
     assert_eq!(result["supportedVersions"], json!(REVISIONS));
-    assert_eq!(result["capabilities"], json!({"logging": {}, "tools": {}}));
+    assert_eq!(
+        result["capabilities"],
+        json!({
+            "logging": {},
+            "prompts": {"listChanged": true},
+            "resources": {"subscribe": true, "listChanged": true},
+            "tools": {"listChanged": true}
+        })
+    );
     assert_eq!(result["instructions"], "Call echo.\n");
     assert_eq!((&result["ttlMs"], &result["cacheScope"]), (&json!(300_000), &json!("public")));
 }

@@ -15,6 +15,7 @@ use crate::mcp::message::level::LogLevel;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::offer::call_error::CallError;
+use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::snapshot::Snapshot;
 use crate::mcp::session::entry::Session;
 
@@ -160,6 +161,11 @@ impl Context {
     /// What is called: the name of the tool.
     pub fn name(&self) -> &str {
         self.state.name()
+    }
+
+    /// A handle that tells clients of changes.
+    pub fn registry(&self) -> RegistryHandle {
+        RegistryHandle(self.state.snapshot.shared().clone())
     }
 
     /// The W3C trace context of the request, where it carried one.

@@ -66,7 +66,10 @@ impl Catalog {
 }
 
 /// What the server offers, in both eras.
-const CAPABILITIES: &str = r#"{"logging":{},"tools":{}}"#;
+const CAPABILITIES: &str = concat!(
+    r#"{"logging":{},"prompts":{"listChanged":true},"resources":{"subscribe":true,"listChanged":true},"#,
+    r#""tools":{"listChanged":true}}"#
+);
 
 /// `"io.modelcontextprotocol/serverInfo":{…}`
 pub(crate) fn server_meta(options: &McpOptions) -> String {

@@ -7,5 +7,6 @@ pub(crate) mod content;
 pub(crate) mod handler;
 pub(crate) mod pages;
 pub(crate) mod registry;
+pub(crate) mod registry_handle;
 pub(crate) mod reply;
 pub(crate) mod tool;

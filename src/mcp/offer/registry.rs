@@ -91,6 +91,12 @@ impl Registry {
         self
     }
 
+    /// Declares everything that may come to be on offer.
+    #[must_use]
+    pub fn dynamic(self) -> Registry {
+        self
+    }
+
     /// How many tools there are.
     pub fn len(&self) -> usize {
         self.tools.len()

@@ -14,6 +14,7 @@ use crate::mcp::message::headers;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::{ScanError, text};
 use crate::mcp::offer::registry::{Registry, RegistryError};
+use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::options::McpOptions;
 use crate::mcp::serve::snapshot::{Shared, Snapshot};
 use crate::mcp::session::table::SessionTotals;
@@ -57,6 +58,11 @@ impl Dispatcher {
     pub fn new(registry: Registry, options: McpOptions) -> Result<Dispatcher, RegistryError> {
         let shared = Arc::new(Shared::build(registry, options)?);
         Ok(Dispatcher::over(shared))
+    }
+
+    /// A handle that tells clients of changes.
+    pub fn registry_handle(&self) -> RegistryHandle {
+        RegistryHandle(self.shared.clone())
     }
 
     fn over(shared: Arc<Shared>) -> Dispatcher {
