@@ -363,3 +363,34 @@ pub(crate) fn take_events(call: &mut Call, events: &mut Vec<Value>) -> usize {
         events.push(serde_json::from_slice(&out).expect("events are JSON"));
     }
 }
+
+/// An event of a stream, as it goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) retry_ms: Option<u64>,
+    /// `Null` for empty data.
+    pub(crate) data: Value,
+}
+
+/// Takes the events of a stream that are there.
+pub(crate) fn feed_events(feed: &mut Feed) -> Vec<Event> {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut events = Vec::new();
+    loop {
+        let mut out = Vec::new();
+        let Poll::Ready(head) = feed.poll_event(cx, &mut out) else { return events };
+        assert!(!out.contains(&b'\n'), "one line");
+        let data = if out.is_empty() { Value::Null } else { serde_json::from_slice(&out).expect("JSON") };
+        events.push(Event { id: head.id.map(|id| id.to_string()), retry_ms: head.retry_ms, data });
+    }
+}
+
+/// How a stream has ended, and its last message.
+pub(crate) fn feed_end(feed: &mut Feed) -> Option<(Answer, Value)> {
+    let mut out = Vec::new();
+    match feed.poll(&mut Context::from_waker(Waker::noop()), &mut out) {
+        Poll::Ready(answer) => Some((answer, serde_json::from_slice(&out).unwrap_or_default())),
+        Poll::Pending => None,
+    }
+}
