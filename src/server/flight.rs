@@ -88,7 +88,9 @@ impl Connection {
         let places = job.places(&shared.inflight);
         let mut flight = Flight::new(job, places, shared.limits.duration(Limit::KeepAliveTime));
         if flight.job.is_feed() {
+            // Its client waits for the head, however long the first event takes.
             self.begin_stream(&mut flight, &reply);
+            self.stage();
         }
         match poll_fn(|cx| self.poll_flight(&mut flight, &reply, cx)).await {
             Step::Answer(answer) => {
