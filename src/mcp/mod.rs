@@ -36,8 +36,10 @@ pub use ask::roots::Root;
 pub use ask::sampled::{Sampled, SampledContent};
 pub use ask::sampling::{IncludeContext, Sampling};
 pub use ask::sampling_tools::{SamplingTool, ToolChoice, ToolUseResult};
+pub use call::batch::Batch;
 pub use call::context::Context;
 pub use call::running::Call;
+pub use listen::feed::{EventHead, Feed};
 pub use message::answer::{Answer, Label, Outcome};
 pub use message::capability::{Capability, ClientCapabilities};
 pub use message::era::{Era, Revision};
@@ -66,7 +68,10 @@ pub(crate) use schema::param_headers::{HeaderParam, find as header_params};
 pub use serve::dispatcher::Dispatcher;
 pub use serve::options::{McpOptions, ServerInfo};
 pub use session::entry::SessionId;
+pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
+
+pub(crate) use session::writer::SessionStream;
 
 use std::sync::{Mutex, MutexGuard};
 
