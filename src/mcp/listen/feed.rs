@@ -14,7 +14,7 @@ use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::session::entry::InUse;
 use crate::mcp::session::event_id::EventId;
-use crate::mcp::session::log::{LogReader, Status};
+use crate::mcp::session::reader::{LogReader, Status};
 
 /// What the stream says about an event beside its data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -44,6 +44,7 @@ struct Inner {
 }
 
 impl Wanted {
+    #[cfg(test)]
     pub(crate) const ALL: Wanted = Wanted { tools: true, prompts: true, resources: true };
 
     fn kinds(self) -> u8 {

@@ -4,17 +4,15 @@
 //! A stream has one reader. One that attaches takes the stream over from the one before, so that no event goes to two
 //! connections; between readers the stream goes on, and what is written waits here.
 
-use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use crate::mcp::session::event_id::EventId;
+use crate::mcp::session::kept::Kept;
+use crate::mcp::session::reader::LogReader;
 use crate::mcp::session::replay::Replay;
-
-/// What an event costs beside its bytes.
-const OVERHEAD: usize = 64;
 
 pub(crate) struct StreamLog {
     tag: u32,
@@ -28,42 +26,28 @@ pub(crate) struct StreamLog {
 }
 
 #[derive(Default)]
-struct Inner {
-    /// The events after the first `dropped` ones.
-    events: VecDeque<Box<[u8]>>,
-    dropped: u64,
-    bytes: u64,
+pub(super) struct Inner {
+    pub(super) kept: Kept,
     /// Set at the stream's last event; larger for a stream that ended later.
-    finished: Option<u64>,
+    pub(super) finished: Option<u64>,
     /// Nothing can be read any more.
-    over: bool,
+    pub(super) over: bool,
     /// Nobody can resume it, so what was read is dropped.
-    forgotten: bool,
-    reader: Option<Reader>,
-    writer: Option<Waker>,
+    pub(super) forgotten: bool,
+    pub(super) reader: Option<Reader>,
+    pub(super) writer: Option<Waker>,
     /// When a sweep first saw it without a reader.
     quiet_since: Option<Instant>,
 }
 
-struct Reader {
-    turn: u64,
+pub(super) struct Reader {
+    pub(super) turn: u64,
     /// The last event that was handed out.
-    read: u64,
-    unread_bytes: usize,
+    pub(super) read: u64,
+    pub(super) unread_bytes: usize,
     /// The server wants the client to come back later.
-    hung_up: bool,
-    waker: Option<Waker>,
-}
-
-/// What a reader finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Status {
-    /// An event to take.
-    Ready,
-    /// Nothing yet; the task is woken.
-    Waiting,
-    /// The stream has ended and everything was taken, another connection reads it, or this one is to be closed.
-    Over,
+    pub(super) hung_up: bool,
+    pub(super) waker: Option<Waker>,
 }
 
 impl StreamLog {
@@ -81,7 +65,7 @@ impl StreamLog {
         log
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         crate::mcp::lock(&self.inner)
     }
 
@@ -148,7 +132,7 @@ impl StreamLog {
         let wakers = {
             let mut inner = self.lock();
             inner.over = true;
-            self.release(inner.clear());
+            self.release(inner.kept.clear());
             [inner.reader.as_mut().and_then(|reader| reader.waker.take()), inner.writer.take()]
         };
         wakers.into_iter().for_each(wake);
@@ -203,13 +187,12 @@ impl StreamLog {
         let turn = self.replay.next_turn();
         let wakers = {
             let mut inner = self.lock();
-            let last = inner.last();
+            let last = inner.kept.last();
             let read = after.unwrap_or(last);
-            if inner.over || inner.forgotten || read < inner.dropped || read > last {
+            if inner.over || inner.forgotten || read < inner.kept.dropped() || read > last {
                 return None;
             }
-            let unread = inner.events.iter().skip((read - inner.dropped) as usize);
-            let unread_bytes = unread.map(|event| event.len()).sum();
+            let unread_bytes = inner.kept.bytes_after(read);
             let reader = Reader { turn, read, unread_bytes, hung_up: false, waker: None };
             let before = inner.reader.replace(reader);
             inner.quiet_since = None;
@@ -219,7 +202,7 @@ impl StreamLog {
         Some(LogReader { log: self.clone(), turn })
     }
 
-    fn release(&self, bytes: u64) {
+    pub(super) fn release(&self, bytes: u64) {
         self.replay.remove(bytes);
         self.session_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
@@ -227,140 +210,137 @@ impl StreamLog {
 
 impl Drop for StreamLog {
     fn drop(&mut self) {
-        let bytes = self.lock().bytes;
+        let bytes = self.lock().kept.bytes();
         self.release(bytes);
         self.replay.leave(self.number);
     }
 }
 
-fn wake(waker: Option<Waker>) {
+pub(super) fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
 }
 
-fn cost(event: &[u8]) -> u64 {
-    (event.len() + OVERHEAD) as u64
-}
-
 impl Inner {
-    /// The sequence of the last event.
-    fn last(&self) -> u64 {
-        self.dropped + self.events.len() as u64
-    }
-
     fn push(&mut self, event: Vec<u8>) -> u64 {
-        let cost = cost(&event);
         if let Some(reader) = &mut self.reader {
             reader.unread_bytes += event.len();
         }
-        self.events.push_back(event.into());
-        self.bytes += cost;
-        cost
+        self.kept.push(event)
     }
 
-    fn clear(&mut self) -> u64 {
-        self.dropped = self.last();
-        self.events = VecDeque::new();
-        std::mem::take(&mut self.bytes)
-    }
-
-    /// Frees bytes; how many, and of how many events.
-    fn cut(&mut self, wanted: u64) -> (u64, u64) {
+    /// Frees bytes that nobody has yet to read; how many, and of how many events.
+    pub(super) fn cut(&mut self, wanted: u64) -> (u64, u64) {
         let most = self.reader.as_ref().map_or(u64::MAX, |reader| reader.read);
-        let (mut freed, mut events) = (0, 0);
-        while freed < wanted && self.dropped < most {
-            let Some(event) = self.events.pop_front() else { break };
-            freed += cost(&event);
-            events += 1;
-            self.dropped += 1;
-        }
-        self.bytes -= freed;
-        (freed, events)
+        self.kept.cut(wanted, most)
     }
 
-    fn reader(&mut self, turn: u64) -> Option<&mut Reader> {
+    pub(super) fn reader(&mut self, turn: u64) -> Option<&mut Reader> {
         self.reader.as_mut().filter(|reader| reader.turn == turn)
     }
 }
 
-/// The one connection that reads a stream; dropping it leaves the stream to the next.
-pub(crate) struct LogReader {
-    pub(crate) log: Arc<StreamLog>,
-    pub(crate) turn: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limits::Limits;
+    use crate::mcp::session::reader::Status;
 
-impl LogReader {
-    /// What there is to read; the task is woken when that changes.
-    pub(crate) fn poll(&self, cx: &Context<'_>) -> Status {
-        let mut inner = self.log.lock();
-        let (last, over) = (inner.last(), inner.over);
-        let finished = inner.finished.is_some();
-        let Some(reader) = inner.reader(self.turn).filter(|_| !over) else { return Status::Over };
-        if reader.read < last {
-            return Status::Ready;
-        }
-        if finished || reader.hung_up {
-            return Status::Over;
-        }
-        match &mut reader.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            slot => *slot = Some(cx.waker().clone()),
-        }
-        Status::Waiting
+    fn log(change: impl FnOnce(&mut Limits)) -> (Arc<StreamLog>, Arc<Replay>, Arc<AtomicU64>) {
+        let mut limits = Limits::default();
+        change(&mut limits);
+        let (replay, session_bytes) = (Arc::new(Replay::new(&limits)), Arc::default());
+        (StreamLog::new(&replay, &session_bytes, 7, 1), replay, session_bytes)
     }
 
-    /// The sequence of the last event that was taken.
-    pub(crate) fn position(&self) -> u64 {
-        self.log.lock().reader(self.turn).map_or(0, |reader| reader.read)
+    fn status(reader: &LogReader) -> Status {
+        reader.poll(&Context::from_waker(Waker::noop()))
     }
 
-    /// Whether [`LogReader::take`] would find something.
-    pub(crate) fn is_ready(&self) -> bool {
-        let mut inner = self.log.lock();
-        let (last, over) = (inner.last(), inner.over);
-        !over && inner.reader(self.turn).is_some_and(|reader| reader.read < last)
+    fn text(reader: &LogReader) -> Option<String> {
+        let mut out = Vec::new();
+        reader.take(&mut out).map(|_| String::from_utf8(out).unwrap())
     }
 
-    /// Appends the next event, and returns its id.
-    pub(crate) fn take(&self, out: &mut Vec<u8>) -> Option<EventId> {
-        let (sequence, writer) = {
-            let mut inner = self.log.lock();
-            let inner = &mut *inner;
-            if inner.over {
-                return None;
-            }
-            let reader = inner.reader.as_mut().filter(|reader| reader.turn == self.turn)?;
-            let event = inner.events.get((reader.read - inner.dropped) as usize)?;
-            out.extend_from_slice(event);
-            reader.read += 1;
-            reader.unread_bytes -= event.len();
-            let sequence = reader.read;
-            if inner.forgotten {
-                let (freed, _) = inner.cut(u64::MAX);
-                self.log.release(freed);
-            }
-            (sequence, inner.writer.take())
-        };
-        wake(writer);
-        Some(self.log.event_id(sequence))
+    #[test]
+    fn a_reader_gets_everything_up_to_the_end() {
+        let (log, _, _) = log(|_| {});
+        let reader = log.attach(Some(0)).unwrap();
+        assert_eq!(status(&reader), Status::Waiting);
+        log.push(b"a".to_vec());
+        log.finish(Some(b"b".to_vec()));
+        log.push(b"never".to_vec());
+        assert_eq!(status(&reader), Status::Ready);
+        assert_eq!((text(&reader), text(&reader), text(&reader)), (Some("a".into()), Some("b".into()), None));
+        assert_eq!(status(&reader), Status::Over);
+        drop(reader);
+        let again = log.attach(Some(1)).unwrap();
+        assert_eq!((text(&again), status(&again)), (Some("b".into()), Status::Over));
+        assert!(log.attach(Some(3)).is_none());
     }
-}
 
-impl Drop for LogReader {
-    fn drop(&mut self) {
-        let writer = {
-            let mut inner = self.log.lock();
-            if inner.reader(self.turn).is_none() {
-                return;
-            }
-            inner.reader = None;
-            if inner.forgotten {
-                let freed = inner.clear();
-                self.log.release(freed);
-            }
-            inner.writer.take()
-        };
-        wake(writer);
+    #[test]
+    fn the_latest_reader_has_the_stream_and_an_earlier_one_cannot_give_it_up() {
+        let (log, _, _) = log(|_| {});
+        let old = log.attach(Some(0)).unwrap();
+        let new = log.attach(Some(0)).unwrap();
+        log.push(b"a".to_vec());
+        assert_eq!((status(&old), text(&old)), (Status::Over, None));
+        log.hang_up(Some(old.turn));
+        drop(old);
+        assert!(log.has_reader());
+        assert_eq!(
+            (status(&new), text(&new), status(&new)),
+            (Status::Ready, Some("a".into()), Status::Waiting)
+        );
+        log.hang_up(Some(new.turn));
+        assert_eq!(status(&new), Status::Over);
+    }
+
+    #[test]
+    fn a_reader_that_lags_holds_the_writer_and_nobody_does_not() {
+        let (log, _, _) = log(|limits| limits.max_stream_queue_bytes = 1_024);
+        let has_room = || log.poll_room(&Context::from_waker(Waker::noop())).is_ready();
+        let reader = log.attach(Some(0)).unwrap();
+        assert!(has_room());
+        log.push(vec![b'x'; 2_000]);
+        assert!(!has_room(), "one event is always taken, a second is not");
+        text(&reader);
+        assert!(has_room());
+        log.push(vec![b'x'; 2_000]);
+        drop(reader);
+        assert!(has_room());
+    }
+
+    #[test]
+    fn what_the_reader_has_not_read_is_never_dropped() {
+        let (log, replay, session_bytes) = log(|_| {});
+        let reader = log.attach(Some(0)).unwrap();
+        (0..10_u8).for_each(|at| log.push(vec![b'0' + at; 100]));
+        assert_eq!((text(&reader).is_some(), text(&reader).is_some()), (true, true));
+        log.cut(u64::MAX);
+        assert_eq!((replay.bytes(), replay.dropped()), (8 * 164, 2));
+        assert_eq!(session_bytes.load(Ordering::Relaxed), replay.bytes());
+        assert!(log.attach(Some(1)).is_none() && status(&reader) == Status::Ready);
+        log.forget();
+        while text(&reader).is_some() {}
+        assert_eq!(replay.bytes(), 0, "read once, gone");
+        log.push(b"last".to_vec());
+        drop(reader);
+        assert_eq!(replay.bytes(), 0, "nobody can come back");
+        drop(log);
+        assert_eq!(session_bytes.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn the_end_of_the_session_frees_everything() {
+        let (log, replay, _) = log(|_| {});
+        let reader = log.attach(Some(0)).unwrap();
+        log.push(b"a".to_vec());
+        log.end();
+        log.push(b"b".to_vec());
+        assert_eq!((replay.bytes(), status(&reader), text(&reader)), (0, Status::Over, None));
+        assert!(log.attach(Some(0)).is_none());
     }
 }

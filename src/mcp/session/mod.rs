@@ -2,8 +2,10 @@
 
 pub(crate) mod entry;
 pub(crate) mod event_id;
+pub(crate) mod kept;
 pub(crate) mod log;
 pub(crate) mod pending;
+pub(crate) mod reader;
 pub(crate) mod replay;
 pub(crate) mod shard;
 pub(crate) mod streams;

@@ -8,7 +8,8 @@ use crate::limits::Limit;
 use crate::mcp::listen::hub::{Hub, Registration};
 use crate::mcp::listen::inbox::{Inbox, Wanted};
 use crate::mcp::session::event_id::EventId;
-use crate::mcp::session::log::{LogReader, StreamLog};
+use crate::mcp::session::log::StreamLog;
+use crate::mcp::session::reader::LogReader;
 use crate::mcp::session::replay::Replay;
 
 /// Costs nothing until the session's first stream.
