@@ -7,6 +7,7 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use event_listener::Event;
+use futures_lite::future;
 use serde_json::{Map, Value, json};
 
 use super::gate::Gate;
@@ -17,9 +18,9 @@ use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
 use crate::client::revision::Revision;
-use crate::client::transport::{Outgoing, OutgoingHead, Transport, Verb};
+use crate::client::transport::{Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb};
 use crate::mcp::{HeaderParam, LogLevel};
-use crate::runtime::{Scope, StopFlag};
+use crate::runtime::{Scope, StopFlag, sleep};
 
 /// How long a message may take that nobody waits for: a notice, an answer, an end.
 pub(crate) const NOTICE_TIME: Duration = Duration::from_secs(5);
@@ -196,6 +197,16 @@ impl Link {
         let head = self.head(session);
         let (timeout, idle_timeout) = (NOTICE_TIME.min(self.options.request_timeout), None);
         Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: false }
+    }
+
+    /// An exchange that ends in its time, whatever the transport makes of that.
+    pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, TransportError> {
+        let timeout = outgoing.timeout;
+        let late = async {
+            sleep(timeout).await;
+            Err(TransportError::Timeout { what: "the answer" })
+        };
+        future::or(self.transport.exchange(outgoing), late).await
     }
 
     /// Starts a task of this client in the caller's scope.

@@ -43,7 +43,7 @@ impl Link {
         let reply = async move {
             let outcome = answer.await;
             let outgoing = self.notice(session, message::response(&id, &outcome));
-            match self.transport.exchange(outgoing).await {
+            match self.exchange(outgoing).await {
                 Ok(incoming) if (200..300).contains(&incoming.status) => {}
                 Ok(incoming) => {
                     tracing::warn!(status = incoming.status, "the server refused an answer to its question")

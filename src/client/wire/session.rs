@@ -176,8 +176,7 @@ impl Link {
     /// Sends a notification.
     pub(crate) async fn notify(&self, session: &Session, method: &str) -> Result<(), ClientError> {
         let outgoing = self.notice(session, message::notification(method, &Map::new()));
-        let incoming =
-            self.transport.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
+        let incoming = self.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
         if (200..300).contains(&incoming.status) {
             return Ok(());
         }
@@ -192,8 +191,7 @@ impl Link {
             return Ok(());
         }
         let outgoing = Outgoing { verb: Verb::Delete, ..self.notice(&session, Vec::new()) };
-        let incoming =
-            self.transport.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
+        let incoming = self.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
         match incoming.status {
             200..=299 | 404 | 405 => Ok(()),
             status => {
@@ -208,8 +206,7 @@ impl Link {
         let session = self.session();
         let outgoing = Outgoing { verb: Verb::Get, ..self.notice(&session, Vec::new()) };
         let look = async {
-            let IncomingContent::Events(mut source) = self.transport.exchange(outgoing).await.ok()?.content
-            else {
+            let IncomingContent::Events(mut source) = self.exchange(outgoing).await.ok()?.content else {
                 return None;
             };
             source.next().await?.ok()?.name
