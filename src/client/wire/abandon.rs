@@ -28,7 +28,7 @@ impl Abandon {
     }
 
     /// The request was answered, or never reached the server.
-    pub(super) fn is_over(mut self) {
+    pub(super) fn disarm(mut self) {
         self.armed = false;
     }
 }

@@ -54,7 +54,7 @@ impl Link {
         patience: &mut Patience,
     ) -> Option<Result<Box<RawValue>, Failure>> {
         match message {
-            Message::Response { id: Some(id), outcome } if id == Value::from(attempt.id) => {
+            Message::Response { id: Some(id), outcome } if id == attempt.id => {
                 return Some(of_outcome(&Head { status: 200, ..Head::default() }, outcome));
             }
             Message::Response { id, .. } => {

@@ -115,7 +115,7 @@ impl Link {
         let mut all = Vec::new();
         for message in messages {
             match message {
-                Message::Response { id: Some(given), outcome } if given == Value::from(id) => {
+                Message::Response { id: Some(given), outcome } if given == id => {
                     of_outcome(&Head { status: 200, ..Head::default() }, outcome)?;
                     all.push(Came::End);
                 }

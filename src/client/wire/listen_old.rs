@@ -203,7 +203,7 @@ impl Link {
     ) -> Result<Rc<Session>, ClientError> {
         let lost = failure.ran == Ran::NoSession;
         let passing = failure.may_repeat(true) || failure.status >= Some(500);
-        if !lost && !(passing && was_open) {
+        if !(lost || passing && was_open) {
             return Err(failure.error);
         }
         let resume = follow.broken(&self.options.limits, retry::random());

@@ -66,7 +66,7 @@ impl Link {
         match read(method, params) {
             Told::Log(message) => handlers.log.iter().for_each(|handler| handler(message.clone())),
             Told::Progress(progress) => {
-                let ours = attempt.filter(|attempt| progress.token == Value::from(attempt.id));
+                let ours = attempt.filter(|attempt| progress.token == attempt.id);
                 let Some(attempt) = ours else { return false };
                 attempt.ask.options.progress.iter().for_each(|handler| handler(progress.clone()));
                 handlers.progress.iter().for_each(|handler| handler(progress.clone()));
