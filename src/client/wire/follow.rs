@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ask::Attempt;

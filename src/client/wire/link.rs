@@ -11,6 +11,7 @@ use futures_lite::future;
 use serde_json::{Map, Value, json};
 
 use super::gate::Gate;
+use super::known::KnownTool;
 use super::queue::Waiting;
 use super::standing::Standing;
 use crate::client::error::ClientError;
@@ -19,28 +20,20 @@ use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
 use crate::client::revision::Revision;
 use crate::client::transport::{Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb};
-use crate::mcp::{HeaderParam, LogLevel};
+use crate::mcp::LogLevel;
 use crate::runtime::{Scope, StopFlag, sleep};
 
 /// How long a message may take that nobody waits for: a notice, an answer, an end.
 pub(crate) const NOTICE_TIME: Duration = Duration::from_secs(5);
 
 /// What was agreed with the server. It is replaced as a whole.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) revision: Revision,
     /// `Mcp-Session-Id`, where an older server gave one.
     pub(crate) id: Option<String>,
     /// Whether the revision is agreed, so that headers name it.
     pub(crate) agreed: bool,
-}
-
-/// What is known of a tool from the last list.
-#[derive(Debug, Clone)]
-pub(crate) struct KnownTool {
-    /// The parameters to mirror, or why the tool must not be called.
-    pub(crate) params: Result<Vec<HeaderParam>, String>,
-    pub(crate) repeatable: bool,
 }
 
 /// One request, whatever its id will be.
@@ -79,7 +72,8 @@ pub(crate) struct Link {
     pub(crate) options: ClientOptions,
     pub(crate) session: RefCell<Rc<Session>>,
     pub(crate) server: OnceCell<ServerDescription>,
-    pub(crate) tools: RefCell<BTreeMap<String, KnownTool>>,
+    /// The tools of the last list.
+    pub(crate) tools: RefCell<BTreeMap<String, Rc<KnownTool>>>,
     pub(crate) level: Cell<Option<LogLevel>>,
     /// Where to tell of changes, and what an older server was asked to watch.
     pub(crate) listeners: RefCell<Vec<Weak<Waiting>>>,

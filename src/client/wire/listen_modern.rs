@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use futures_lite::future;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::crowd::{Crowd, Patience};
 use super::link::{Ask, Link, Session};

@@ -25,6 +25,9 @@ const PROBE_TIME: Duration = Duration::from_secs(10);
 /// The longest session id; the protocol names no bound.
 const MAX_SESSION_ID_BYTES: usize = 1_024;
 
+/// How far the transport's clock and this one may be apart.
+const CLOCKS_APART: Duration = Duration::from_millis(50);
+
 impl Link {
     /// Agrees on a revision with the server.
     pub(crate) async fn connect(self: &Rc<Self>) -> Result<(), ClientError> {
@@ -230,7 +233,7 @@ impl Link {
         error: TransportError,
     ) -> Failure {
         match error {
-            TransportError::Timeout { .. } if patience.left().is_zero() => {
+            TransportError::Timeout { .. } if patience.left() < CLOCKS_APART => {
                 attempt.timed_out(patience.spent(Instant::now()))
             }
             error => Failure::of_transport(self.transport.target(), error),
