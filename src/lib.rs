@@ -23,8 +23,8 @@
 //! Arrows of dependency point downwards:
 //!
 //! - [`cli`]: the command line of `ringmesh`.
+//! - [`client`]: a client of servers of every revision, over one transport each.
 //! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
-//! - [`client`]: a client for servers of every revision, over HTTP or a transport of your own.
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
 //! - [`observe`]: metrics, probes, logs.

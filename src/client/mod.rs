@@ -1,7 +1,34 @@
-//! The client.
+//! The client: one server, in whichever revision it speaks, over one [`Transport`].
+//!
+//! [`Client::connect`] finds out what the server speaks; then tools, resources and prompts are methods. What the
+//! server asks back goes to the callbacks of [`ClientOptions`]. Everything runs in the caller's
+//! [`Scope`](crate::runtime::Scope).
+//!
+//! ```no_run
+//! # async fn example(scope: &ringmesh::runtime::Scope) -> Result<(), ringmesh::client::ClientError> {
+//! use ringmesh::client::{Client, ClientOptions};
+//!
+//! let client = Client::connect(scope, "http://127.0.0.1:8000/mcp", ClientOptions::new("example", "1.0.0")).await?;
+//! let result = client.call_tool("echo", serde_json::json!({ "message": "hello" })).await?;
+//! println!("{}", result.text());
+//! client.close().await
+//! # }
+//! ```
+//!
+//! # The map
+//!
+//! | topic | where |
+//! |---|---|
+//! | what users call | `handle`, `primitives`, `run`, `options`, `limits`, `retry`, `error` |
+//! | what servers ask and tell | `handlers/` |
+//! | what requests return | `results/` |
+//! | messages, and what answers mean: no sockets, no clock | `protocol/` |
+//! | requests, streams, sessions, subscriptions on their way | `wire/` |
+//! | the seam to what carries messages | `transport` |
+//! | that over HTTP and https | [`http`] |
 
-mod client;
 mod error;
+mod handle;
 mod handlers;
 pub mod http;
 mod limits;
@@ -11,11 +38,12 @@ mod protocol;
 mod results;
 mod retry;
 mod revision;
-mod transport;
+mod run;
+pub mod transport;
 mod wire;
 
-pub use client::Client;
 pub use error::{ClientError, ProtocolError};
+pub use handle::Client;
 pub use handlers::{
     Change, ElicitMode, ElicitReply, ElicitRequest, LogMessage, Progress, Root, SampleReply, SampleRequest,
 };
@@ -28,6 +56,7 @@ pub use results::{
 };
 pub use retry::RetryPolicy;
 pub use revision::Revision;
+pub use run::run;
 pub use transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,
     TransportError, Verb,

@@ -11,6 +11,7 @@ use super::error::{ClientError, ProtocolError};
 use super::handlers::{
     Change, ElicitReply, ElicitRequest, Handlers, LogMessage, Progress, Root, SampleReply, SampleRequest,
 };
+use super::http::HttpOptions;
 use super::limits::ClientLimits;
 use super::retry::RetryPolicy;
 use super::revision::Revision;
@@ -39,6 +40,9 @@ pub struct ClientOptions {
     pub log_level: Option<LogLevel>,
     /// The bounds of what the server may make the client hold.
     pub limits: ClientLimits,
+    /// How [`super::Client::connect`] reaches the server: connections, further headers, certificates. No answer may be
+    /// longer than `limits.max_message_bytes`, whatever stands here.
+    pub http: HttpOptions,
     pub(crate) handlers: Handlers,
 }
 
@@ -55,6 +59,7 @@ impl ClientOptions {
             revision: None,
             log_level: None,
             limits: ClientLimits::default(),
+            http: HttpOptions::default(),
             handlers: Handlers::default(),
         }
     }

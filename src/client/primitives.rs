@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::client::Client;
 use super::error::ClientError;
+use super::handle::Client;
 use super::limits::exceeded;
 use super::options::CallOptions;
 use super::protocol::era::HEADER_MISMATCH;

@@ -69,6 +69,12 @@ impl Handlers {
         declared
     }
 
+    /// Whether anybody would hear what an older server asks or tells on its own.
+    pub(crate) fn want_stream(&self) -> bool {
+        let asked = self.elicit.is_some() || self.sample.is_some() || self.roots.is_some();
+        asked || self.log.is_some() || self.change.is_some()
+    }
+
     /// Answers a question of the server's: `sampling/createMessage`, `elicitation/create` or `roots/list`.
     pub(crate) async fn answer(&self, method: &str, params: Value) -> Result<Value, ProtocolError> {
         match (method, &self.elicit, &self.sample, &self.roots) {

@@ -17,16 +17,11 @@ mod tls;
 mod wire;
 
 use std::fmt;
-use std::rc::Rc;
 
-use super::{
-    Client, ClientError, ClientOptions, Incoming, LocalBoxFuture, Outgoing, Transport, TransportError,
-};
+use super::{Incoming, LocalBoxFuture, Outgoing, Transport, TransportError};
 use exchange::Shared;
 use pool::Pool;
 use request::CommonHead;
-
-use crate::runtime::Scope;
 
 pub use options::{AnswerLimits, HttpOptions, SetupError};
 pub use target::HttpTarget;
@@ -80,18 +75,6 @@ impl Transport for HttpTransport {
     fn close<'a>(&'a self) -> LocalBoxFuture<'a, ()> {
         self.shared.pool.close();
         Box::pin(std::future::ready(()))
-    }
-}
-
-impl Client {
-    /// Connects to an http or https URL with the default [`HttpOptions`], as [`Client::connect_over`] does.
-    ///
-    /// # Errors
-    /// [`ClientError::Options`] for a URL that is none, and as [`Client::connect_over`].
-    pub async fn connect(scope: &Scope, target: &str, options: ClientOptions) -> Result<Client, ClientError> {
-        let transport = HttpTransport::new(target, HttpOptions::default())
-            .map_err(|error| ClientError::Options(error.to_string()))?;
-        Client::connect_over(scope, Rc::new(transport), options).await
     }
 }
 

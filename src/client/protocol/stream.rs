@@ -83,6 +83,11 @@ impl Follow {
         Some(Resume { after: (pause + backoff).min(MAX_PAUSE), last_event_id: self.last_event_id.clone() })
     }
 
+    /// The last event that arrived, where the server named it.
+    pub(crate) fn last_event_id(&self) -> Option<String> {
+        self.last_event_id.clone()
+    }
+
     /// Whether the server said where to go on.
     pub(crate) fn is_resumable(&self) -> bool {
         self.last_event_id.is_some()

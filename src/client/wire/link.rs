@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::gate::Gate;
 use super::queue::Waiting;
+use super::standing::Standing;
 use crate::client::error::ClientError;
 use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
@@ -82,8 +83,8 @@ pub(crate) struct Link {
     /// Where to tell of changes, and what an older server was asked to watch.
     pub(crate) listeners: RefCell<Vec<Weak<Waiting>>>,
     pub(crate) watched: RefCell<BTreeSet<String>>,
-    /// Ends the older era's one stream of changes, while it stands.
-    pub(crate) standing: RefCell<Option<StopFlag>>,
+    /// The older era's one stream of changes, while somebody needs it.
+    pub(crate) standing: RefCell<Option<Rc<Standing>>>,
     /// The session id that came with the last `initialize`.
     pub(crate) offered: Cell<Option<String>>,
     /// Who begins a session, or opens that stream, does it alone.

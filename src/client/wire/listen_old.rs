@@ -1,6 +1,7 @@
 //! Changes in the revisions before 2026-07-28: one stream opened with GET, for all who listen.
 
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
+use std::time::Duration;
 
 use futures_lite::future;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use super::crowd::{Crowd, Patience};
 use super::link::{Ask, Link, Session};
 use super::listen::{ListenFilter, Subscription};
 use super::queue::Waiting;
+use super::standing::Standing;
 use crate::client::error::ClientError;
 use crate::client::handlers::Change;
 use crate::client::limits::exceeded;
@@ -17,7 +19,10 @@ use crate::client::protocol::message::Message;
 use crate::client::protocol::stream::Follow;
 use crate::client::retry;
 use crate::client::transport::{EventSource, IncomingContent, Outgoing, TransportError, Verb};
-use crate::runtime::{StopFlag, sleep};
+use crate::runtime::sleep;
+
+/// How long connecting waits for the stream.
+const PRESENCE_TIME: Duration = Duration::from_secs(1);
 
 impl Link {
     pub(super) async fn listen_old(
@@ -41,39 +46,65 @@ impl Link {
         Ok(subscription)
     }
 
-    /// Makes sure that the stream stands; false where the server has none.
-    async fn stand(self: &Rc<Self>) -> Result<bool, ClientError> {
+    /// Keeps the stream open for what the server asks and tells on its own, while the returned handle lives.
+    ///
+    /// It waits a moment for the stream: some servers forget what they have to say before it stands.
+    pub(crate) async fn be_present(self: &Rc<Self>) -> Result<Option<Subscription>, ClientError> {
         let session = self.session();
-        let opened = self.stand_in(&session).await;
-        match opened {
-            Err(failure) if failure.ran == Ran::NoSession => {
-                self.renew(&session, &failure).await?;
-                self.stand_in(&self.session()).await.map_err(|failure| failure.error)
-            }
-            opened => opened.map_err(|failure| failure.error),
+        if session.revision.is_modern()
+            || !self.transport.has_headers()
+            || !self.options.handlers.want_stream()
+        {
+            return Ok(None);
         }
+        let waiting = Rc::new(Waiting::new(ListenFilter::default(), 1));
+        self.listeners.borrow_mut().push(Rc::downgrade(&waiting));
+        let present = Subscription::new(self, waiting, ListenFilter::default(), true);
+        let late = async {
+            sleep(PRESENCE_TIME).await;
+            Ok(true)
+        };
+        if let Err(error) = future::or(self.stand(), late).await {
+            tracing::debug!(%error, "no stream for what the server says on its own");
+        }
+        Ok(Some(present))
     }
 
-    async fn stand_in(self: &Rc<Self>, session: &Rc<Session>) -> Result<bool, Failure> {
-        let _alone = self.gate.enter().await;
-        if self.standing.borrow().is_some() {
-            return Ok(true);
-        }
-        let Some(source) = self.get_stream(session, None).await? else { return Ok(false) };
-        let stop = StopFlag::new();
-        self.standing.replace(Some(stop.clone()));
-        let link = Rc::clone(self);
-        let session = Rc::clone(session);
-        let pump = async move {
-            let ended = async {
-                future::or(stop.stopped(), link.closed.stopped()).await;
-                Ok(())
-            };
-            let how = future::or(ended, link.pump_old(session, source)).await;
-            link.fallen(&stop, how);
+    /// Makes sure that the stream stands; false where the server has none.
+    async fn stand(self: &Rc<Self>) -> Result<bool, ClientError> {
+        let known = self.standing.borrow().clone();
+        let standing = match known {
+            Some(standing) => standing,
+            None => {
+                let standing = Rc::new(Standing::default());
+                self.standing.replace(Some(Rc::clone(&standing)));
+                self.spawn("client-listen", Rc::clone(self).keep_standing(Rc::clone(&standing)))?;
+                standing
+            }
         };
-        self.spawn("client-listen", pump).map_err(Failure::last)?;
-        Ok(true)
+        standing.opened().await
+    }
+
+    async fn keep_standing(self: Rc<Self>, standing: Rc<Standing>) {
+        let ended = async {
+            future::or(standing.stop.stopped(), self.closed.stopped()).await;
+            Ok(())
+        };
+        let how = future::or(ended, self.pump_old(&standing)).await;
+        let mut current = self.standing.borrow_mut();
+        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, &standing)) {
+            current.take();
+        }
+        drop(current);
+        let was_open = standing.settle(how.clone().map(|()| false));
+        // One that was stopped may already have a successor, whose listeners are none of its business.
+        if was_open && !standing.stop.is_stopped() {
+            if let Err(error) = &how {
+                tracing::warn!(target = self.transport.target(), %error, "the server's stream broke for good");
+            }
+            let listeners: Vec<_> = self.listeners.borrow().iter().filter_map(Weak::upgrade).collect();
+            listeners.iter().for_each(|waiting| waiting.end(how.clone()));
+        }
     }
 
     /// Opens the stream; `None` where the server has none, or gives it to somebody else.
@@ -107,22 +138,25 @@ impl Link {
         }
     }
 
-    /// Reads the stream, answers what the server asks there, and opens it again when it breaks.
-    async fn pump_old(
-        self: &Rc<Self>,
-        mut session: Rc<Session>,
-        mut source: Box<dyn EventSource>,
-    ) -> Result<(), ClientError> {
+    /// Opens the stream, reads it, answers what the server asks there, and opens it again when it breaks.
+    async fn pump_old(self: &Rc<Self>, standing: &Standing) -> Result<(), ClientError> {
         let mut follow = Follow::standing();
+        let mut session = self.session();
+        let mut opened = self.get_stream(&session, None).await;
         loop {
-            let broken = self.read_old(&session, source, &mut follow).await?;
-            (session, source) = match self.stand_again(&session, &mut follow, broken).await? {
-                Some(opened) => opened,
-                None => return Ok(()),
+            let failure = match opened {
+                Ok(Some(source)) => {
+                    if standing.settle(Ok(true)) && !follow.is_resumable() {
+                        self.changed(Change::Reconnected);
+                    }
+                    self.read_old(&session, source, &mut follow).await?
+                }
+                Ok(None) => return Ok(()),
+                Err(failure) => failure,
             };
-            if !follow.is_resumable() {
-                self.changed(Change::Reconnected);
-            }
+            let wait = standing.is_settled();
+            session = self.before_again(&session, &mut follow, failure, wait).await?;
+            opened = self.get_stream(&session, follow.last_event_id()).await;
         }
     }
 
@@ -159,45 +193,27 @@ impl Link {
         }
     }
 
-    /// Opens the stream again, in a new session where the old one is lost.
-    async fn stand_again(
+    /// Waits as long as the stream should stay closed; returns the session to open it in, a new one where it is lost.
+    async fn before_again(
         self: &Rc<Self>,
         session: &Rc<Session>,
         follow: &mut Follow,
-        mut failure: Failure,
-    ) -> Result<Option<(Rc<Session>, Box<dyn EventSource>)>, ClientError> {
-        let mut session = Rc::clone(session);
-        loop {
-            if !(failure.may_repeat(true) || failure.ran == Ran::NoSession || failure.status >= Some(500)) {
-                return Err(failure.error);
-            }
-            let Some(resume) = follow.broken(&self.options.limits, retry::random()) else {
-                return Err(failure.error);
-            };
-            sleep(resume.after.max(failure.retry_after.unwrap_or_default())).await;
-            if failure.ran == Ran::NoSession {
-                self.renew(&session, &failure).await?;
-                follow.forget();
-            }
-            session = self.session();
-            let last_event_id = resume.last_event_id.filter(|_| follow.is_resumable());
-            match self.get_stream(&session, last_event_id).await {
-                Ok(source) => return Ok(source.map(|source| (session, source))),
-                Err(again) => failure = again,
-            }
+        failure: Failure,
+        was_open: bool,
+    ) -> Result<Rc<Session>, ClientError> {
+        let lost = failure.ran == Ran::NoSession;
+        let passing = failure.may_repeat(true) || failure.status >= Some(500);
+        if !lost && !(passing && was_open) {
+            return Err(failure.error);
         }
-    }
-
-    /// The stream stands no more.
-    fn fallen(&self, stop: &StopFlag, how: Result<(), ClientError>) {
-        let mut standing = self.standing.borrow_mut();
-        // One that was stopped may already have a successor, whose listeners are none of its business.
-        if stop.is_stopped() {
-            return;
+        let resume = follow.broken(&self.options.limits, retry::random());
+        let Some(resume) = resume else { return Err(failure.error) };
+        sleep(resume.after.max(failure.retry_after.unwrap_or_default())).await;
+        if lost {
+            self.renew(session, &failure).await?;
+            follow.forget();
         }
-        standing.take();
-        let listeners: Vec<_> = self.listeners.borrow().iter().filter_map(std::rc::Weak::upgrade).collect();
-        listeners.iter().for_each(|waiting| waiting.end(how.clone()));
+        Ok(self.session())
     }
 
     /// Nobody listens here any more; the stream ends with its last listener.
@@ -205,7 +221,7 @@ impl Link {
         let mut listeners = self.listeners.borrow_mut();
         listeners.retain(|known| known.upgrade().is_some_and(|known| !Rc::ptr_eq(&known, gone)));
         if listeners.is_empty() {
-            self.standing.borrow_mut().take().iter().for_each(StopFlag::stop);
+            self.standing.borrow_mut().take().iter().for_each(|standing| standing.stop.stop());
         }
     }
 
@@ -226,8 +242,7 @@ impl Link {
     pub(crate) async fn unwatch(self: &Rc<Self>, uris: &[String]) -> Result<(), ClientError> {
         for uri in uris {
             let change = Change::Resource { uri: uri.clone() };
-            let wanted =
-                |known: &std::rc::Weak<Waiting>| known.upgrade().is_some_and(|known| known.admits(&change));
+            let wanted = |known: &Weak<Waiting>| known.upgrade().is_some_and(|known| known.admits(&change));
             let others = self.listeners.borrow().iter().any(wanted);
             if !others && self.watched.borrow_mut().remove(uri) {
                 let params: Value = json!({ "uri": uri });

@@ -14,6 +14,7 @@ mod listen_old;
 mod queue;
 mod serve;
 mod session;
+mod standing;
 
 pub(crate) use link::{Ask, KnownTool, Link};
 pub use listen::{ListenFilter, Subscription};

@@ -7,6 +7,7 @@ use futures_lite::future;
 use serde_json::{Value, json};
 
 use super::error::ClientError;
+use super::http::HttpTransport;
 use super::options::{CallOptions, ClientOptions};
 use super::results::{RawJson, ServerDescription};
 use super::revision::Revision;
@@ -26,9 +27,25 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(super) link: Rc<Link>,
+    /// Keeps an older server's stream open as long as a clone lives.
+    _present: Option<Rc<Subscription>>,
 }
 
 impl Client {
+    /// Connects to an http or https URL, see [`Client::connect_over`].
+    ///
+    /// # Errors
+    /// [`ClientError::Options`] for a URL or for options that cannot work, and as [`Client::connect_over`].
+    pub async fn connect(scope: &Scope, target: &str, options: ClientOptions) -> Result<Client, ClientError> {
+        let mut http = options.http.clone();
+        let max = options.limits.max_message_bytes;
+        http.limits.body_bytes = http.limits.body_bytes.min(max);
+        http.limits.event_bytes = http.limits.event_bytes.min(max);
+        let transport =
+            HttpTransport::new(target, http).map_err(|error| ClientError::Options(error.to_string()))?;
+        Self::connect_over(scope, Rc::new(transport), options).await
+    }
+
     /// Connects over a transport: finds out which revision the server speaks, and begins a session where it needs one.
     ///
     /// # Errors
@@ -40,7 +57,8 @@ impl Client {
     ) -> Result<Client, ClientError> {
         let link = Link::new(scope, transport, options);
         link.connect().await?;
-        Ok(Client { link })
+        let present = link.be_present().await?;
+        Ok(Client { link, _present: present.map(Rc::new) })
     }
 
     /// The revision that both sides speak.
