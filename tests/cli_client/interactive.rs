@@ -7,9 +7,11 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use ringmesh::mcp::LogLevel;
+use ringmesh::{Context, Registry, ToolError};
 use serde_json::{Value, json};
 
-use super::common::tools::registry;
+use super::common::tools::{Nothing, registry};
 use super::common::{TestServer, config};
 use super::server::Server;
 use super::{Ended, PATIENCE, command, ended, fake, ringmesh, succeeded};
@@ -188,9 +190,18 @@ fn roots_and_the_log_are_there_where_they_were_asked_for() {
     let target = server.addr.to_string();
     let shown = succeeded(&["call", &target, "t", "--roots", path.to_str().unwrap()]);
     assert_eq!(shown, format!("file://{}\n", path.display()));
-    let (registry, _) = registry();
-    let server = TestServer::with_tools(config(), registry);
+    let talks = |_: Nothing, context: Context| async move {
+        context.log(LogLevel::Info, None, "not wanted").await;
+        context.log(LogLevel::Warning, Some("db"), "slow\u{1b}").await;
+        Ok::<_, ToolError>("done")
+    };
+    let server = TestServer::with_tools(config(), Registry::new().tool("talks", "Logs", talks));
     let target = server.addr.to_string();
-    let logged = ringmesh(&["call", &target, "events", "count=1", "bytes=5", "--log-level", "debug"]);
-    assert_eq!(logged.code, Some(0), "{}", logged.stderr);
+    for revision in ["2026-07-28", "2025-11-25"] {
+        let flags = ["--log-level", "warning", "--protocol-version", revision];
+        let logged = ringmesh(&[&["call", &target, "talks"], &flags[..]].concat());
+        assert_eq!((logged.code, logged.stdout.as_str()), (Some(0), "done\n"), "{}", logged.stderr);
+        assert_eq!(logged.stderr, "[warning db] slow\\u{1b}\n");
+    }
+    assert_eq!(succeeded(&["call", &target, "talks"]), "done\n", "nobody asked for the log");
 }
