@@ -163,7 +163,7 @@ fn library() -> super::server::Server {
             "resources/read" if text("uri") == "test://image" => {
                 json!({ "contents": [{ "uri": "test://image", "mimeType": "image/png", "blob": "iVBORw==" }] })
             }
-            "resources/read" => json!({ "contents": [{ "uri": text("uri"), "text": "hello\n" }] }),
+            "resources/read" => json!({ "contents": [{ "uri": text("uri"), "text": "hello" }] }),
             "prompts/list" => json!({ "prompts": [{ "name": "p", "description": "asks",
                 "arguments": [{ "name": "topic", "required": true, "description": "what about" }] }] }),
             "prompts/get" => json!({ "messages": [{ "role": "user", "content": { "type": "text",
@@ -182,7 +182,7 @@ fn resources_and_prompts_are_listed_and_read() {
     assert!(listed.ends_with("Templates:\n  test://{id}  T\n"), "{listed}");
     let whole = json(&succeeded(&["resources", &target, "--output", "json"]));
     assert_eq!(whole["resourceTemplates"][0]["name"], "T");
-    assert_eq!(succeeded(&["read", &target, "test://a"]), "hello\n");
+    assert_eq!(succeeded(&["read", &target, "test://a"]), "hello", "no line end is added in a pipe");
     let listed = succeeded(&["prompts", &target]);
     assert_eq!(listed, "p               asks\n  topic=string  required: what about\n");
     assert_eq!(succeeded(&["prompt", &target, "p", "topic=rings"]), "[user]\nAbout rings\n");

@@ -32,7 +32,13 @@ impl Shower<'_> {
         out
     }
 
+    /// A lone text that goes into a file or a pipe stays exactly what it is.
     pub(super) fn read_result(&mut self, result: &ReadResult) -> String {
+        if let [ResourceContents { text: Some(text), .. }] = &result.contents[..]
+            && !self.view.escape
+        {
+            return text.clone();
+        }
         let mut out = String::new();
         for contents in &result.contents {
             self.contents(&mut out, contents);
