@@ -23,6 +23,8 @@ use crate::runtime::{
 
 /// How long saying goodbye to the server may take.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Bytes of one answer. A command has one at a time, and a picture in it may be large.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 /// Connections that one command may have open, by far.
 const MAX_FILES: u64 = 64;
 /// How long an answer may take at most on a terminal, where progress and questions extend the time.
@@ -111,6 +113,9 @@ async fn work(
 fn options(plan: &Plan, terminal: &Rc<Terminal>) -> ClientOptions {
     let mut options = ClientOptions::new("ringmesh", env!("CARGO_PKG_VERSION"));
     options.http = plan.http.clone();
+    options.limits.max_message_bytes = MAX_MESSAGE_BYTES;
+    options.http.limits.body_bytes = MAX_MESSAGE_BYTES;
+    options.http.limits.event_bytes = MAX_MESSAGE_BYTES;
     options.request_timeout = plan.timeout;
     options.max_request_timeout = if terminal.shows() { plan.timeout.max(MAX_TIMEOUT) } else { plan.timeout };
     options.revision = plan.revision;
