@@ -9,6 +9,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod fake;
+mod https;
 mod interactive;
 mod real;
 #[path = "../client_http/server.rs"]
