@@ -107,10 +107,10 @@ fn on_a_terminal_a_form_is_asked_field_by_field() {
         ("> ", "zero\n"),
         ("it must be a whole number", ""),
         ("> ", "30\n"),
-        ("2) Green", ""),
-        ("> ", "\n"),
         ("name (text)", ""),
         ("> ", "Ring\n"),
+        ("2) Green", ""),
+        ("> ", "\n"),
         ("news (yes or no, optional)", ""),
         ("> ", "\n"),
     ];

@@ -49,7 +49,7 @@ impl Shower<'_> {
     /// Who speaks stands before what is said.
     pub(super) fn prompt_result(&mut self, result: &PromptResult) -> String {
         let mut out = String::new();
-        if let Some(description) = &result.description {
+        if let Some(description) = result.description.as_ref().filter(|text| !text.trim().is_empty()) {
             push_text(&mut out, &format!("# {}", line(description)));
         }
         for message in &result.messages {
