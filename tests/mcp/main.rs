@@ -9,6 +9,7 @@ mod events;
 mod forms;
 mod legacy;
 mod modern;
+mod offload;
 mod prompts;
 mod registration;
 mod resources;
