@@ -3,6 +3,7 @@
 
 mod cancellation;
 mod catalog;
+mod changes;
 mod check_order;
 mod completion;
 mod events;
