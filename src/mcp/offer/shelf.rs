@@ -49,12 +49,16 @@ impl<T: Listed> Shelf<T> {
     /// The list as the revision knows it.
     pub(crate) fn pages(&self, revision: Revision, frame: &Frame<'_>) -> &Pages {
         let place = Revision::ALL.iter().position(|known| *known == revision).unwrap_or(0);
-        self.pages[place].get_or_init(|| {
-            let entries: Vec<String> = self.entries.iter().map(|entry| entry.entry(revision)).collect();
-            let pages = Pages::build(T::MEMBER, &entries, frame);
-            let known = self.pages.iter().filter_map(OnceLock::get);
-            known.into_iter().find(|known| ***known == pages).cloned().unwrap_or_else(|| Arc::new(pages))
-        })
+        if let Some(pages) = self.pages[place].get() {
+            return pages;
+        }
+        // Several cores may get here at once. Each makes its own pages and one's are kept, so that none waits.
+        let entries: Vec<String> = self.entries.iter().map(|entry| entry.entry(revision)).collect();
+        let pages = Pages::build(T::MEMBER, &entries, frame);
+        let mut known = self.pages.iter().filter_map(OnceLock::get);
+        let same = known.find(|known| ***known == pages).cloned();
+        let _ = self.pages[place].set(same.unwrap_or_else(|| Arc::new(pages)));
+        self.pages[place].get().expect("invariant: set one line above, by this core or another")
     }
 
     /// A shelf with one thing more, whose key is not taken.
