@@ -136,14 +136,14 @@ impl Registry {
         self
     }
 
-    /// How many tools there are.
+    /// How many tools, resources, templates and prompts there are together.
     pub fn len(&self) -> usize {
-        self.items.iter().filter(|item| item.kind() == ItemKind::Tool).count()
+        self.items.len()
     }
 
-    /// True without tools.
+    /// True without any.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.items.is_empty()
     }
 
     fn and(mut self, item: Item) -> Registry {

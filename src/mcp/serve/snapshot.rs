@@ -115,6 +115,8 @@ impl Shared {
             tracing::info!(tool = tool.name, "the options switch the tool off; it is not added");
             return Ok(());
         }
+        // What is refused is the author's, so it is dropped after the lock.
+        let mut ready = Some(ready);
         self.change(kind, |shelves| {
             let max = self.options.limits.value(Limit::RegistryEntries);
             if shelves.holds(kind, &key) {
@@ -123,8 +125,8 @@ impl Shared {
             if shelves.len(kind) as u64 >= max {
                 return Err(RegistryError::full(kind, max));
             }
-            let more = shelves.with(ready);
-            Ok(Some(Shelves { offered: more.offered.and(kind, completes), ..more }))
+            let more = ready.take().map(|ready| shelves.with(ready));
+            Ok(more.map(|more| Shelves { offered: more.offered.and(kind, completes), ..more }))
         })?;
         Ok(())
     }
