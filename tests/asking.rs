@@ -280,6 +280,17 @@ fn a_client_that_does_not_answer_costs_the_call_only_that_wait() {
 }
 
 #[test]
+fn a_server_that_stops_does_not_wait_for_an_answer() {
+    let session = Session::open(|_| {});
+    let (mut client, _) = session.greet();
+    let begun = Instant::now();
+    session.server.stop().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(6));
+    let events = client.answer().events();
+    assert_eq!(events.last().unwrap()["error"]["code"], -33503, "{events:?}");
+}
+
+#[test]
 fn a_host_without_sockets_cannot_bring_questions() {
     let registry = Registry::new().tool("greet", "", |_: Nothing, context: Context| async move {
         context.elicit("name", Elicitation::typed::<Name>("Who?")).await.map(|_| ())

@@ -1,6 +1,6 @@
 //! What one call has asked, been answered and done once. Plain state, usable from any thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -41,6 +41,8 @@ pub(crate) struct Inner {
     pub(crate) unanswered: Vec<(String, Question)>,
     /// The keys that this run has used.
     pub(crate) kinds: BTreeMap<String, QuestionKind>,
+    /// The keys of the bodies of `once` that run.
+    pub(crate) once_keys: BTreeSet<String>,
     /// Questions on their way (the older revisions).
     pub(crate) slots: Vec<Weak<Slot>>,
 }
@@ -117,10 +119,13 @@ impl Asking {
         self.blocking.load(Ordering::Acquire)
     }
 
-    /// Notes a body of `once` until the guard is dropped.
-    pub(crate) fn run_once(&self) -> impl Drop + '_ {
+    /// Notes a body of `once` until the guard is dropped; `None` where one with that key runs already.
+    pub(crate) fn run_once(&self, key: &str) -> Option<RunningOnce<'_>> {
+        if !self.with(|inner| inner.once_keys.insert(key.to_owned())) {
+            return None;
+        }
         self.once_running.fetch_add(1, Ordering::AcqRel);
-        Counted(&self.once_running)
+        Some(RunningOnce { asking: self, key: key.to_owned() })
     }
 
     /// Notes a question on its way; false where there are `max` already. [`Asking::arrived`] is its end.
@@ -172,11 +177,16 @@ impl Inner {
     }
 }
 
-struct Counted<'a>(&'a AtomicU32);
+/// A body of `once` that runs.
+pub(crate) struct RunningOnce<'a> {
+    asking: &'a Asking,
+    key: String,
+}
 
-impl Drop for Counted<'_> {
+impl Drop for RunningOnce<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.asking.with(|inner| inner.once_keys.remove(&self.key));
+        self.asking.once_running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -239,7 +249,8 @@ mod tests {
     #[test]
     fn a_running_once_and_a_thread_hold_the_end_back() {
         let asking = Asking::default();
-        let running = asking.run_once();
+        let running = asking.run_once("a");
+        assert!(running.is_some() && asking.run_once("a").is_none());
         assert!(asking.suspend(vec![("k".into(), link())], 1));
         assert!(!asking.is_suspended());
         drop(running);

@@ -114,6 +114,7 @@ impl Context {
         if open.is_empty() {
             return Ok(answers);
         }
+        self.require_all(&open)?;
         match &self.state.session {
             Some(session) => answers.extend(waiting::ask(self, session, open).await?),
             None => return Err(self.end_run(open).await),
@@ -156,9 +157,13 @@ impl Context {
                 .check()
                 .map_err(|problem| CallError::internal(format!("the question {key:?}: {problem}")))?;
         }
-        let capabilities = self.client_capabilities();
-        let missing =
-            questions.iter().filter_map(|(_, question)| question.missing(capabilities, self.state.revision));
+        Ok(())
+    }
+
+    /// Only what would be asked needs a capability, not what was answered already.
+    fn require_all(&self, questions: &[(String, Question)]) -> Result<(), CallError> {
+        let (capabilities, revision) = (self.client_capabilities(), self.state.revision);
+        let missing = questions.iter().filter_map(|(_, question)| question.missing(capabilities, revision));
         let missing: Vec<Capability> = missing.collect();
         match missing.is_empty() {
             true => Ok(()),
