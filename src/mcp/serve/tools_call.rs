@@ -22,7 +22,6 @@ use crate::mcp::message::scan::text;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::offer::handler::Started;
 use crate::mcp::offer::pages::Pages;
-use crate::mcp::offer::registry::Registered;
 use crate::mcp::offer::reply::Reply;
 use crate::mcp::schema::param_headers;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
@@ -64,7 +63,15 @@ impl Dispatcher {
             return Err(Refusal::new(ErrorKind::InflightFull, message));
         }
         let state = Arc::new(call_state(request, id, Target::Tool(index), meta, tool.timeout));
-        let started = start(tool, arguments, &state)?;
+        if tool.single_use {
+            round::use_once(&state)?;
+        }
+        let context = Context { state: state.clone() };
+        let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));
+        let started = catch_unwind(start).unwrap_or_else(|panic| {
+            let error = outcome::panicked(&tool.name, &*panic);
+            Started::Running(Box::pin(std::future::ready(Err(error))))
+        });
         match started {
             Started::Running(future) => {
                 entered.keep();
@@ -72,6 +79,9 @@ impl Dispatcher {
             }
             Started::Invalid(problem) => Ok(Outcome::Answer(invalid_arguments(&state, &problem, out))),
             Started::Full => {
+                if tool.single_use {
+                    round::unuse(&state);
+                }
                 let message = format!(
                     "The tool {} cannot start now: every thread for blocking tools is taken",
                     tool.name
@@ -82,23 +92,6 @@ impl Dispatcher {
             }
         }
     }
-}
-
-/// Starts the handler, after its last check: whether the state it is called with may still be used.
-fn start(tool: &Registered, arguments: &str, state: &Arc<CallState>) -> Result<Started, Refusal> {
-    if tool.single_use {
-        round::use_once(state)?;
-    }
-    let context = Context { state: state.clone() };
-    let start = AssertUnwindSafe(|| tool.handler.start(arguments, &tool.input, context));
-    let started = catch_unwind(start).unwrap_or_else(|panic| {
-        let error = outcome::panicked(&tool.name, &*panic);
-        Started::Running(Box::pin(std::future::ready(Err(error))))
-    });
-    if tool.single_use && matches!(started, Started::Full) {
-        round::unuse(state);
-    }
-    Ok(started)
 }
 
 fn find_tool(request: &Request<'_>) -> Result<u32, Refusal> {
