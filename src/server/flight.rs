@@ -85,7 +85,7 @@ impl Flight {
         let answer = self.call.poll(cx, body);
         if answer.is_pending() {
             let time = core.shared.limits.duration(Limit::ClientRequestTime);
-            if let Some(stood_still) = self.time.note(self.call.is_asking(), time, Instant::now) {
+            if let Some(stood_still) = self.time.note(self.call.open_question(), time, Instant::now) {
                 self.call.extend(stood_still);
             }
         }

@@ -22,6 +22,8 @@ pub(crate) struct Asking {
     once_running: AtomicU32,
     /// Questions on their way to the client and back (the older revisions).
     waiting: AtomicU32,
+    /// Questions that went out so far (the older revisions).
+    departed: AtomicU32,
     /// The handler has a thread of its own and cannot be dropped.
     blocking: AtomicBool,
 }
@@ -139,6 +141,7 @@ impl Asking {
             room
         });
         if room {
+            self.departed.fetch_add(1, Ordering::AcqRel);
             self.waiting.fetch_add(1, Ordering::AcqRel);
         }
         room
@@ -146,6 +149,11 @@ impl Asking {
 
     pub(crate) fn arrived(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many questions went out so far.
+    pub(crate) fn questions(&self) -> u32 {
+        self.departed.load(Ordering::Acquire)
     }
 
     /// True while a question is on its way to the client and back.

@@ -125,6 +125,9 @@ impl Context {
     /// Ends this run of the handler: it is dropped here, or gets the error to return.
     async fn end_run(&self, questions: Vec<(String, Question)>) -> CallError {
         let state = &self.state;
+        if state.asking.with(|inner| inner.binding.is_none()) {
+            return CallError::internal("only tools, prompts and resources can ask their client");
+        }
         let limit = state.snapshot.shared().options.limits.value(Limit::Questions);
         let max = usize::try_from(limit).unwrap_or(usize::MAX);
         if !state.asking.suspend(questions, max) {

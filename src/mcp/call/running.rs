@@ -87,6 +87,11 @@ impl Call {
         self.state.asking.is_waiting()
     }
 
+    /// While [`Call::is_asking`]: the number of the question that was asked last, the first being 1.
+    pub fn open_question(&self) -> Option<u32> {
+        self.is_asking().then(|| self.state.asking.questions())
+    }
+
     /// Ends the wait for the client's answers, because their time is up: the handler sees an error at each open
     /// question. Poll the call again.
     pub fn expire_question(&mut self) {
