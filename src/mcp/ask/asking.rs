@@ -78,7 +78,8 @@ impl Asking {
                     self.keep(key, kind, raw);
                     return Ok(Some(answered));
                 }
-                Err(problem) => tracing::debug!(key, problem, "an answer is not taken and asked for again"),
+                // Without the reason, which may quote what the user wrote.
+                Err(_) => tracing::debug!(key, "an answer does not fit its question"),
             }
         }
         Ok(None)
