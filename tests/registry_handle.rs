@@ -34,9 +34,13 @@ fn what_is_added_before_the_start_is_part_of_the_registry() {
     handle.add_resource(Resource::text("test://early", "early", "")).unwrap();
     handle.add_resource(Resource::text("test://gone", "gone", "")).unwrap();
     assert!(handle.remove_resource("test://gone") && !handle.remove_resource("test://gone"));
+    assert!(handle.put_resource(motto("fast")).unwrap());
     handle.resources_changed();
     let server = TestServer::run(server);
-    assert_eq!(uris(&mut server.client()), ["test://motto", "test://early"]);
+    let client = &mut server.client();
+    assert_eq!(uris(client), ["test://motto", "test://early"]);
+    let read = ask(client, "resources/read", json!({ "uri": "test://motto" }));
+    assert_eq!(read["result"]["contents"][0]["text"], "fast");
 }
 
 #[test]

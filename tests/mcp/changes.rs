@@ -70,6 +70,26 @@ fn things_come_and_go_while_the_server_runs() {
 }
 
 #[test]
+fn a_thing_takes_the_place_of_another_at_once() {
+    let say = |text: &'static str| Tool::new("b", text, move |_: NoArgs, _: Context| async move { Ok(text) });
+    let registry = Registry::new().with(tool("a")).with(say("old")).with(tool("c"));
+    let server = Server::limited(registry, |limits| limits.max_registry_entries = 3);
+    let handle = server.dispatcher.registry_handle();
+    assert!(handle.put_tool(say("new")).unwrap());
+    let got = server.call("b", json!({}));
+    assert_eq!((got.content(), got.label.tool), ("new", Some(1)));
+    assert_eq!(listed(&server, "tools/list", "tools", "name"), "a b c");
+    assert_eq!(listed(&server, "tools/list", "tools", "description"), " new ");
+    let error = handle.put_tool(tool("d")).unwrap_err().to_string();
+    assert!(error.contains("max_registry_entries"), "{error}");
+    assert!(!handle.put_resource(resource("x:a")).unwrap() && handle.put_resource(resource("x:a")).unwrap());
+    let twice = [template("x:{a}"), template("x:{a}")].map(|one| handle.put_resource_template(one).unwrap());
+    assert_eq!(twice, [false, true]);
+    assert!(!handle.put_prompt(prompt("p")).unwrap() && handle.put_prompt(prompt("p")).unwrap());
+    assert_eq!(listed(&server, "resources/list", "resources", "uri"), "x:a");
+}
+
+#[test]
 fn every_core_sees_a_change_on_its_next_request() {
     let server = Server::new(Registry::new().with(tool("t")));
     let other = Server { dispatcher: server.dispatcher.clone(), now: server.now };

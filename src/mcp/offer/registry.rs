@@ -13,7 +13,7 @@ use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::capabilities::Offered;
 use crate::mcp::offer::catalog::Shelves;
 use crate::mcp::offer::filter::Filter;
-use crate::mcp::offer::item::{Item, ItemKind, Ready};
+use crate::mcp::offer::item::{Item, ItemKind, Ready, Taken};
 use crate::mcp::offer::prompt::Prompt;
 use crate::mcp::offer::reply::IntoReply;
 use crate::mcp::offer::resource::Resource;
@@ -151,8 +151,17 @@ impl Registry {
         self
     }
 
-    pub(crate) fn add(&mut self, item: Item) {
-        self.items.push(item);
+    /// Adds a thing; the one whose place it takes comes back.
+    pub(crate) fn add(&mut self, item: Item, taken: Taken) -> Option<Item> {
+        let same = |other: &&mut Item| other.kind() == item.kind() && other.key() == item.key();
+        match self.items.iter_mut().find(same) {
+            Some(other) if taken == Taken::Replace => Some(std::mem::replace(other, item)),
+            // What is registered twice is reported at the start.
+            _ => {
+                self.items.push(item);
+                None
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, kind: ItemKind, key: &str) -> Option<Item> {

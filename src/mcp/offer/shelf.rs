@@ -70,6 +70,14 @@ impl<T: Listed> Shelf<T> {
         Shelf { entries, by_key, pages: Default::default() }
     }
 
+    /// A shelf with one thing in the place of the one that has its key; `None` where there is none.
+    pub(crate) fn replaced(&self, entry: Arc<T>) -> Option<Shelf<T>> {
+        let index = self.find(entry.key())?;
+        let mut entries = self.entries.clone();
+        entries[index as usize] = entry;
+        Some(Shelf { entries, by_key: self.by_key.clone(), pages: Default::default() })
+    }
+
     /// A shelf without one thing; `None` where there is no such thing.
     pub(crate) fn without(&self, key: &str) -> Option<Shelf<T>> {
         let gone = self.find(key)?;
@@ -119,6 +127,10 @@ mod tests {
         check(&less, &["x", "d", "a"]);
         assert!(less.without("c").is_none());
         check(&less.with(Arc::new(Thing("c"))), &["x", "d", "a", "c"]);
+        let new = Arc::new(Thing("d"));
+        let replaced = less.replaced(new.clone()).unwrap();
+        check(&replaced, &["x", "d", "a"]);
+        assert!(Arc::ptr_eq(&replaced.entries()[1], &new) && less.replaced(Arc::new(Thing("c"))).is_none());
     }
 
     #[test]
