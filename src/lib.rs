@@ -52,8 +52,15 @@ pub mod server;
 pub mod tools;
 
 pub use config::{ConfigError, ServerConfig};
-pub use mcp::{CallError, Context, Json, Registry, Reply, Tool};
+pub use mcp::{
+    CallError, Context, Json, Prompt, Registry, RegistryHandle, Reply, Resource, ResourceTemplate, Tool,
+};
 pub use observe::{LogFormat, init_tracing};
 pub use server::{
     App, BoxError, CoreInfo, Ended, Readiness, Server, ServerError, ServerHandle, Start, app_from_env,
 };
+
+/// The examples of the guide are compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/authoring.md")]
+mod guide {}

@@ -128,7 +128,7 @@ limits! {
     SessionIdleTime, session_idle_timeout_ms, 1_800_000, 100, 86_400_000;
     /// Milliseconds a session may wait for `notifications/initialized`; then it ends.
     SessionInitTime, session_init_timeout_ms, 30_000, 100, 3_600_000;
-    /// Milliseconds one tool call may take unless the tool says otherwise; then it is cancelled and answered as failed.
+    /// Milliseconds one tool call, resource read, prompt or completion may take unless it says otherwise; then it is cancelled and answered as failed.
     ToolTime, tool_timeout_ms, 30_000, 10, 86_400_000;
     /// Entries on one page of a list result; the rest follows with a cursor.
     PageEntries, max_page_entries, 100, 1, 10_000;

@@ -10,6 +10,9 @@ fn main() -> ExitCode {
     match cli::parse() {
         Ok(Command::Serve(serve)) => run(&serve),
         Ok(Command::Check(check)) => cli::run_check(&check),
+        Ok(Command::Client(command)) => cli::run_client(command),
+        Ok(Command::Completions(completions)) => cli::print_completions(&completions),
+        Ok(Command::Keys(keys)) => cli::run_keys(&keys),
         Err(code) => code,
     }
 }
@@ -19,11 +22,17 @@ fn run(serve: &cli::Serve) -> ExitCode {
         Ok(loaded) => loaded,
         Err(code) => return code,
     };
-    let server = Server::new(loaded.config).builtin_tools().handle_signals().notify_service_manager();
+    let server = Server::new(loaded.config)
+        .builtin_tools()
+        .handle_signals()
+        .notify_service_manager()
+        .default_data_dir();
     match server.run() {
         Ok(_) => ExitCode::from(exit::OK),
         Err(error @ ServerError::Preflight(_)) => cli::refuse(exit::PREFLIGHT, &error),
-        Err(error @ (ServerError::Config(_) | ServerError::Access(_))) => cli::refuse(exit::USAGE, &error),
+        Err(error @ (ServerError::Config(_) | ServerError::Access(_) | ServerError::Data { .. })) => {
+            cli::refuse(exit::USAGE, &error)
+        }
         Err(error) => cli::refuse(exit::FAILURE, &error),
     }
 }

@@ -13,6 +13,7 @@ fn ringmesh(arguments: &[&str], environment: &[(&str, &str)]) -> Output {
             command.env_remove(&name);
         }
     }
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(arguments).envs(environment.iter().copied()).output().unwrap()
 }
 

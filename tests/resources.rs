@@ -7,7 +7,7 @@
 mod common;
 
 use std::net::SocketAddr;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::Duration;
 
 use common::{Client, call, post};
@@ -28,7 +28,7 @@ impl Drop for Process {
 /// Starts the command at a port that was free a moment ago.
 fn start(arguments: &[&str]) -> Process {
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let child = Command::new(env!("CARGO_BIN_EXE_ringmesh"))
+    let child = common::command()
         .args(["serve", "--listen", &free.to_string(), "--log-level", "error"])
         .args(arguments)
         .stderr(Stdio::null())

@@ -7,7 +7,7 @@ mod common;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ringmesh"))
+        let mut child = common::command()
             .args(["serve", "--listen", "127.0.0.1:0", "--max-cores", "2"])
             .args(arguments)
             .envs(environment.iter().copied())
@@ -83,7 +83,7 @@ fn sigterm_and_sigint_end_it_with_status_zero() {
 
 #[test]
 fn the_log_tells_the_life_of_a_server_in_order() {
-    let output = Command::new(env!("CARGO_BIN_EXE_ringmesh"))
+    let output = common::command()
         .args(["serve", "--listen", "127.0.0.1:0", "--run-timeout-ms", "200"])
         .output()
         .unwrap();
@@ -194,8 +194,7 @@ fn the_service_manager_hears_ready_alive_and_stopping() {
 fn a_port_that_is_taken_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_ringmesh")).args(["serve", "--listen", &address]).output().unwrap();
+    let output = common::command().args(["serve", "--listen", &address]).output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("cannot listen on {address}")), "{said}");
@@ -205,8 +204,7 @@ fn a_port_that_is_taken_is_named() {
 fn a_second_server_at_the_same_port_is_refused() {
     let first = Process::start(&[], &[]);
     let address = first.addr.to_string();
-    let second =
-        Command::new(env!("CARGO_BIN_EXE_ringmesh")).args(["serve", "--listen", &address]).output().unwrap();
+    let second = common::command().args(["serve", "--listen", &address]).output().unwrap();
     let said = String::from_utf8(second.stderr).unwrap();
     assert_eq!(second.status.code(), Some(1), "{said}");
     assert!(said.contains(&format!("cannot listen on {address}")), "{said}");

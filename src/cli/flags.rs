@@ -40,6 +40,7 @@ fn value_name(kind: &Kind) -> &'static str {
         Kind::Flag => "BOOL",
         Kind::Addresses | Kind::Address => "IP:PORT",
         Kind::Path => "PATH",
+        Kind::Directory => "DIR",
         Kind::Cores => "CORES",
         Kind::Hosts => "HOST",
         Kind::Origins => "ORIGIN",

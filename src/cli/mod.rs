@@ -1,10 +1,13 @@
-//! The command line: `ringmesh serve` and `ringmesh check`.
+//! The command line: `ringmesh serve`, `check` and `keys`, and the commands that ask a server.
 //!
-//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration, and [`run_check`] is the whole
-//! of `check`. Whatever a person should read is printed here and nowhere else.
+//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_client`]
+//! and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
+mod client;
+mod completions;
 mod flags;
+mod keys;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -16,18 +19,29 @@ use crate::config::Loaded;
 use crate::observe;
 
 pub use check::{Check, run_check};
+pub use client::{Ask, Call, ClientCommand, FillPrompt, HeaderFlag, Output, Reach, ReadResource, run_client};
+pub use completions::{Completions, print_completions};
 pub use flags::SettingFlags;
+pub use keys::{Keys, KeysAction, Rotate, run_keys};
 
 /// The codes with which the command ends.
 pub mod exit {
     /// Everything went well, a stop by the first signal included.
     pub const OK: u8 = 0;
-    /// The server failed while it ran.
+    /// The server failed while it ran; of a question to a server: it answered with an error, or the tool failed.
     pub const FAILURE: u8 = 1;
     /// The command line or the configuration is wrong.
     pub const USAGE: u8 = 2;
     /// The machine lacks something that the server needs; see `ringmesh check`.
     pub const PREFLIGHT: u8 = 3;
+    /// The server that was asked cannot be reached, or the connection broke.
+    pub const UNREACHABLE: u8 = 4;
+    /// The server that was asked did not answer in time.
+    pub const TIMEOUT: u8 = 5;
+    /// The server that was asked does not keep to the protocol.
+    pub const PROTOCOL: u8 = 6;
+    /// A signal interrupted a question to a server.
+    pub const INTERRUPTED: u8 = 130;
     /// A second signal ended the process at once.
     pub const SECOND_SIGNAL: u8 = 130;
 }
@@ -38,7 +52,8 @@ Exit codes:
   1    it failed while it ran
   2    the command line or the configuration is wrong
   3    the machine lacks something that is needed (see `ringmesh check`)
-  130  a second signal ended it at once";
+  4-6  a server that was asked: cannot be reached, too late, not the protocol
+  130  a second signal ended it at once, or a signal a question to a server";
 
 const SERVE_EXAMPLES: &str = "\
 Examples:
@@ -66,6 +81,14 @@ pub enum Command {
     Serve(Serve),
     /// Check whether this machine can run the server, and say what to mend.
     Check(Check),
+    /// The commands that ask a server.
+    #[command(flatten)]
+    Client(ClientCommand),
+    /// Print the completions for a shell.
+    #[command(after_help = completions::EXAMPLES)]
+    Completions(Completions),
+    /// Renew the keys that seal the state of calls between their rounds.
+    Keys(Keys),
 }
 
 /// The arguments of `serve`.
@@ -156,5 +179,6 @@ mod tests {
             parse_from(["ringmesh", "serve", "--listen", "[::1]:0", "--debug", "--print-config"]).unwrap();
         assert!(matches!(serve, Command::Serve(Serve { print_config: true, .. })));
         assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
+        assert!(matches!(parse_from(["ringmesh", "keys", "rotate"]).unwrap(), Command::Keys(_)));
     }
 }

@@ -1,6 +1,7 @@
 //! How the types of [`ServerConfig`](super::ServerConfig)'s fields meet the values that were read.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use super::kind::Value;
 use crate::observe::LogFormat;
@@ -94,6 +95,20 @@ impl Field for Option<SocketAddr> {
 
     fn value(&self) -> Value {
         self.map_or(Value::Unset, |address| Value::Addresses(vec![address]))
+    }
+}
+
+impl Field for Option<PathBuf> {
+    fn put(&mut self, value: Value) {
+        *self = match value {
+            Value::Unset => None,
+            Value::Text(path) => Some(path.into()),
+            other => misfit(&other),
+        };
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Unset, |path| Value::Text(path.to_string_lossy().into_owned()))
     }
 }
 

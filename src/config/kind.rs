@@ -91,6 +91,8 @@ pub enum Kind {
     Address,
     /// A path on this server.
     Path,
+    /// A directory of the machine, or `none`.
+    Directory,
     /// Core numbers as `0-3,5`, or `all`.
     Cores,
     /// Host names, each with or without a port.
@@ -120,6 +122,7 @@ impl Kind {
             Kind::Addresses => "one or more of IP:PORT, like 127.0.0.1:8000 or [::1]:8000".to_owned(),
             Kind::Address => "IP:PORT, like 127.0.0.1:9000, or none".to_owned(),
             Kind::Path => "a path like /mcp, of letters, digits and -._~/ (not a probe's path)".to_owned(),
+            Kind::Directory => "the path of a directory, like /var/lib/ringmesh, or none".to_owned(),
             Kind::Cores => "core numbers like 0-3,5, or all".to_owned(),
             Kind::Hosts => "host names or IP addresses, with or without :PORT".to_owned(),
             Kind::Origins => "origins like https://app.example.com, or *".to_owned(),
@@ -141,6 +144,7 @@ impl Kind {
             }
             Kind::Address if is_word(raw, "none") => Ok(Value::Unset),
             Kind::Address => Ok(Value::Addresses(vec![read_address(text(raw)?)?])),
+            Kind::Directory => read_text(raw, MAX_PATH_CHARS, true),
             Kind::Path => read_path(text(raw)?).map(Value::Text),
             Kind::Cores if is_word(raw, "all") => Ok(Value::Unset),
             Kind::Cores => {
@@ -231,6 +235,9 @@ fn read_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Paths that the server answers itself, whatever is mounted beside them.
 const RESERVED_PATHS: &[&str] = &["/health", "/livez", "/readyz", "/metrics"];
+
+/// The longest path that Linux takes.
+const MAX_PATH_CHARS: usize = 4095;
 
 fn read_path(text: &str) -> Result<String, String> {
     let path = if text.len() > 1 { text.trim_end_matches('/') } else { text };

@@ -18,6 +18,7 @@ mod suggest;
 mod tests;
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 
 use crate::limits::Limits;
 
@@ -44,6 +45,9 @@ pub struct ServerConfig {
     pub probe_listen: Option<SocketAddr>,
     /// The path of the MCP endpoint; starts with a slash, has no trailing one.
     pub mount_path: String,
+    /// Where the server keeps what must outlive it; unset, see
+    /// [`Server::default_data_dir`](crate::Server::default_data_dir).
+    pub data_dir: Option<PathBuf>,
     /// The cores to use, by number; unset means every core that affinity and cgroup quota allow.
     pub cores: Option<Vec<usize>>,
     /// At most this many cores, for machines that are shared; unset means no such bound.
@@ -95,6 +99,7 @@ impl Default for ServerConfig {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8000))],
             probe_listen: None,
             mount_path: "/mcp".to_owned(),
+            data_dir: None,
             cores: None,
             max_cores: None,
             backlog: 1024,

@@ -152,6 +152,8 @@ const ROWS: &[Setting] = &[
         "An address of its own for probes and metrics; unset, they share `listen`."),
     row!(mount_path: Kind::Path, "mount-path",
         "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
+    row!(data_dir: Kind::Directory, "data-dir",
+        "Where the server keeps what must outlive it; unset, `$STATE_DIRECTORY`, `$XDG_STATE_HOME/ringmesh` or `~/.local/state/ringmesh`."),
     row!(cores: Kind::Cores, "cores",
         "The cores to use; unset means all that affinity and cgroup quota allow."),
     row!(max_cores: optional_integer(1, 4_096), "max-cores",

@@ -1,5 +1,6 @@
 //! Any bytes as a message, for the fuzzer: whatever comes, the answer is sound.
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Instant;
@@ -9,9 +10,12 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, At, Context, Dispatcher, LogLevel, McpOptions, NoHeaders, Outcome, Registry, RequestHead,
+    Answer, At, Context, Dispatcher, Elicitation, LogLevel, McpOptions, NoHeaders, Outcome, Registry,
+    RequestHead,
 };
-use super::{Tool, Transport};
+use super::{
+    Completion, CompletionRequest, Contents, Prompt, PromptArgument, ResourceTemplate, Tool, Transport,
+};
 
 #[derive(Deserialize, JsonSchema)]
 struct Words {
@@ -33,13 +37,18 @@ fn target() -> &'static Target {
             context.log(LogLevel::Info, None, &args.words).await;
             Ok(args.words.join(" ").repeat(args.times.unwrap_or(1).into()))
         };
+        let ask = |args: Words, context: Context| async move {
+            let answer = context.elicit("b", Elicitation::url("?", "https://a.example")).await?;
+            Ok(format!("{} {}", args.words.len(), answer.accepted()))
+        };
         let schema = json!({"type": "object", "properties": {"a": {"enum": [1, "x"], "minimum": 0}}});
-        let registry = Registry::new().tool("say", "", say).with(Tool::raw(
+        let registry = Registry::new().tool("say", "", say).tool("ask", "", ask).with(Tool::raw(
             "raw",
             "",
             schema,
             |value: Value, _| async move { Ok(value) },
         ));
+        let registry = registry.resource_template(rows()).prompt(greet());
         let dispatcher =
             Dispatcher::new(registry, McpOptions::default()).expect("invariant: sound by construction");
         let now = Instant::now();
@@ -48,10 +57,26 @@ fn target() -> &'static Target {
     })
 }
 
+fn rows() -> ResourceTemplate {
+    let read = |variables: BTreeMap<String, String>, _: Context| async move {
+        Ok(vec![Contents::text(format!("{variables:?}")), Contents::bytes(*b"\0\x01").mime_type("a/b")])
+    };
+    ResourceTemplate::new("db://{table}/{id}/{+rest}", "row", read)
+}
+
+fn greet() -> Prompt {
+    let arguments = [PromptArgument::new("who").required(), PromptArgument::new("how")];
+    let given = |given: BTreeMap<String, String>, _: Context| async move { Ok(format!("{given:?}")) };
+    Prompt::raw("greet", "", arguments, given).complete("who", |request: CompletionRequest, _| async move {
+        Ok(Completion::starting_with(&request.value, ["world", "work"]))
+    })
+}
+
 fn open(dispatcher: &Dispatcher, now: Instant) -> String {
     let at = At { now, core: 0, principal: "fuzz", full: false, traceparent: None };
     let initialize =
-        br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25"}}"#;
+        br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",
+        "capabilities":{"elicitation":{"url":{}}}}}"#;
     let Outcome::Answer(answer) = dispatcher.post(&http(), initialize, &at, &mut Vec::new()) else {
         unreachable!("invariant: initialize is answered at once");
     };
@@ -97,6 +122,7 @@ pub fn fuzz_envelope(body: &[u8]) {
                         sound_message(&event);
                         event.clear();
                     }
+                    call.refuse_question();
                     rounds += 1;
                     assert!(rounds < 100, "the call does not end");
                 }
@@ -133,9 +159,30 @@ mod tests {
 
     #[test]
     fn sound_and_broken_messages_are_answered() {
-        let call = r#"{"jsonrpc":"2.0","id":"\u00e9","method":"tools/call","params":{"name":"say","arguments":
-            {"words":["a","b"],"times":2},"_meta":{"progressToken":7,"io.modelcontextprotocol/logLevel":"debug",
-            "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}}"#;
+        let meta = r#""_meta":{"progressToken":7,"io.modelcontextprotocol/logLevel":"debug",
+            "io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}"#;
+        for (method, params) in [
+            ("tools/call", r#""name":"say","arguments":{"words":["a","b"],"times":2}"#),
+            ("resources/read", r#""uri":"db://a/%20/c/d%2fe""#),
+            ("prompts/get", r#""name":"greet","arguments":{"who":"\u00e9","how":null}"#),
+            (
+                "completion/complete",
+                r#""ref":{"type":"ref/prompt","name":"greet"},"argument":{"name":"who","value":"w"},"context":{}"#,
+            ),
+        ] {
+            let id = r#""\u00e9""#;
+            let call =
+                format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"{method}","params":{{{params},{meta}}}}}"#);
+            break_everywhere(&call);
+        }
+        let ask = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ask","arguments":{"words":[]},
+            "inputResponses":{"b":{"action":"accept"}},"requestState":"AAAA",
+            "_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities":{"elicitation":{"url":{}}}}}}"#;
+        break_everywhere(ask);
+    }
+
+    fn break_everywhere(call: &str) {
         for end in 0..=call.len() {
             fuzz_envelope(&call.as_bytes()[..end]);
         }

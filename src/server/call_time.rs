@@ -35,6 +35,16 @@ impl CallTime {
         Self { expires_at: after(now, timeout), wait: Wait::No }
     }
 
+    /// Moves the call's own time on by as much as it stood still until now, and returns that; to be called before the
+    /// handler runs, so that it knows. Asks for the time only during a wait.
+    pub(super) fn catch_up(&mut self, now: impl FnOnce() -> Instant) -> Option<Duration> {
+        let Wait::Open { since, .. } = &mut self.wait else { return None };
+        let now = now();
+        let stood_still = now.saturating_duration_since(std::mem::replace(since, now));
+        self.expires_at = after(self.expires_at, stood_still);
+        Some(stood_still)
+    }
+
     /// Notes whether the call waits for its client, which may take `time`. Where a wait has ended, returns for how long
     /// the call's own time stood still.
     pub(super) fn note(
@@ -50,7 +60,7 @@ impl CallTime {
                 None
             }
             (Wait::Open { .. }, false) => {
-                let stood_still = self.resume(now());
+                let stood_still = self.catch_up(now);
                 self.wait = Wait::No;
                 stood_still
             }
@@ -64,16 +74,9 @@ impl CallTime {
 
     /// Notes that the call was told to wait no longer: its own time goes on. Returns for how long it stood still.
     pub(super) fn give_up(&mut self, now: Instant) -> Option<Duration> {
-        let stood_still = self.resume(now);
+        let stood_still = self.catch_up(|| now);
         self.wait = Wait::GivenUp;
         stood_still
-    }
-
-    fn resume(&mut self, now: Instant) -> Option<Duration> {
-        let Wait::Open { since, .. } = self.wait else { return None };
-        let stood_still = now.saturating_duration_since(since);
-        self.expires_at = after(self.expires_at, stood_still);
-        Some(stood_still)
     }
 
     /// When to look again.
@@ -112,7 +115,10 @@ mod tests {
         assert_eq!(time.note(true, 60 * SECOND, || at(4)), None);
         assert_eq!(time.note(true, 60 * SECOND, || unreachable!("nothing has changed")), None);
         assert_eq!((time.deadline(), time.over(at(63))), (at(64), None));
-        assert_eq!(time.note(false, 60 * SECOND, || at(30)), Some(26 * SECOND));
+        assert_eq!(time.catch_up(|| at(20)), Some(16 * SECOND));
+        assert_eq!((time.deadline(), time.over(at(63))), (at(64), None));
+        assert_eq!(time.note(false, 60 * SECOND, || at(30)), Some(10 * SECOND));
+        assert_eq!(time.catch_up(|| unreachable!("it does not wait")), None);
         assert_eq!((time.over(at(35)), time.over(at(36))), (None, Some(Over::Call)));
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use crate::config::ConfigError;
 use crate::mcp::RegistryError;
@@ -24,6 +25,13 @@ pub enum ServerError {
         address: SocketAddr,
         /// What the kernel said.
         source: std::io::Error,
+    },
+    /// The data directory, or a file in it, cannot be used.
+    Data {
+        /// The directory or file.
+        path: PathBuf,
+        /// What is wrong with it, and how to mend it.
+        problem: String,
     },
     /// The Host and Origin rules contradict each other.
     Access(String),
@@ -51,6 +59,7 @@ impl fmt::Display for ServerError {
             Self::Preflight(error) => write!(f, "{error}"),
             Self::Registry(error) => write!(f, "{error}"),
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
+            Self::Data { path, problem } => write!(f, "{}: {problem}", path.display()),
             Self::Access(message) => f.write_str(message),
             Self::Startup(error) => write!(f, "on_startup failed: {error}"),
             Self::Shutdown(error) => write!(f, "on_shutdown failed: {error}"),

@@ -79,6 +79,9 @@ impl Flight {
     ) -> Poll<Answer> {
         let _entered = self.span.enter();
         let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
+        if let Some(stood_still) = self.time.catch_up(Instant::now) {
+            self.call.extend(stood_still);
+        }
         let answer = self.call.poll(cx, body);
         if answer.is_pending() {
             let time = core.shared.limits.duration(Limit::ClientRequestTime);

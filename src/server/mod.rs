@@ -10,11 +10,13 @@ mod budget;
 mod call_time;
 mod connection;
 mod core;
+mod data_dir;
 mod embedded;
 mod error;
 mod exchange;
 mod flight;
 mod hooks;
+mod key_file;
 mod probes;
 mod readiness;
 mod roster;
@@ -32,6 +34,7 @@ pub use crate::runtime::BoxError;
 pub use app::{App, app_from_env};
 pub use error::ServerError;
 pub use hooks::CoreInfo;
+pub(crate) use key_file::rotate as rotate_keys;
 pub use readiness::{Readiness, Start};
 pub use run::Ended;
 pub(crate) use run::plan;
@@ -53,6 +56,7 @@ pub struct Server {
     builtin_tools: bool,
     signals: bool,
     service: bool,
+    default_data_dir: bool,
     hooks: Hooks,
     stop: StopFlag,
     readiness: Readiness,
@@ -88,6 +92,7 @@ impl Server {
             builtin_tools: false,
             signals: false,
             service: false,
+            default_data_dir: false,
             hooks: Hooks::default(),
             stop: StopFlag::new(),
             readiness: Readiness::new(),
@@ -158,6 +163,15 @@ impl Server {
     #[must_use]
     pub fn notify_service_manager(mut self) -> Self {
         self.service = true;
+        self
+    }
+
+    /// Keeps its state where services and users keep theirs, if the configuration names no `data_dir`: in
+    /// `$STATE_DIRECTORY`, which systemd sets, in `$XDG_STATE_HOME/ringmesh`, or in `~/.local/state/ringmesh`. Without
+    /// this and without `data_dir` nothing is written, and calls between two rounds end with the process.
+    #[must_use]
+    pub fn default_data_dir(mut self) -> Self {
+        self.default_data_dir = true;
         self
     }
 

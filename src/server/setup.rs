@@ -12,6 +12,7 @@ use super::bounded::Bounded;
 use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
+use super::key_file;
 use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
@@ -42,6 +43,7 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         builtin_tools,
         signals,
         service,
+        default_data_dir,
         mut hooks,
         stop,
         readiness,
@@ -62,7 +64,9 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let status = Arc::new(Status::new(started_at));
     let registry = handle.take();
     let registry = if builtin_tools { tools::register(registry, status.clone()) } else { registry };
-    let dispatcher = Arc::new(Dispatcher::new(registry, mcp_options(&config, info, &threads))?);
+    let keys = key_file::keys(config.data_dir.as_deref(), default_data_dir, |name| std::env::var_os(name))?;
+    let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, info, &threads) };
+    let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
     let names = Names {

@@ -28,6 +28,13 @@ pub fn config() -> ServerConfig {
     }
 }
 
+/// The command, which keeps its state under the build's own folder instead of the user's home.
+pub fn command() -> std::process::Command {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ringmesh"));
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command
+}
+
 /// A server that runs on a thread of its own; dropping it stops it and waits for its end.
 pub struct TestServer {
     pub addr: SocketAddr,
@@ -257,7 +264,8 @@ pub fn modern(id: impl Into<serde_json::Value>, method: &str, mut params: serde_
     if meta.get("io.modelcontextprotocol/clientCapabilities").is_none() {
         meta["io.modelcontextprotocol/clientCapabilities"] = serde_json::json!({});
     }
-    let name = params["name"].as_str().map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
+    let mirrored = params["name"].as_str().or(params["uri"].as_str());
+    let name = mirrored.map(|name| format!("Mcp-Name: {name}\r\n")).unwrap_or_default();
     let body = serde_json::json!({ "jsonrpc": "2.0", "id": id.into(), "method": method, "params": params });
     post(&body.to_string(), &format!("MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: {method}\r\n{name}"))
 }

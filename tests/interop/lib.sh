@@ -10,6 +10,7 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 server_pid=
 url=
 server_log=$(mktemp)
+server_state=$(mktemp -d)
 
 _finish() {
     local status=$?
@@ -21,7 +22,7 @@ _finish() {
         echo "--- the server's log (last 50 lines)" >&2
         tail -n 50 "$server_log" >&2
     fi
-    rm -f "$server_log"
+    rm -rf "$server_log" "$server_state"
 }
 trap _finish EXIT
 
@@ -35,7 +36,7 @@ start_example() {
     local binary=$1
     shift
     [[ -x $binary ]] || { echo "no server at $binary: build it with cargo build --release" >&2; return 1; }
-    NO_COLOR=1 "$binary" "$@" --listen 127.0.0.1:0 >"$server_log" 2>&1 </dev/null &
+    RINGMESH_DATA_DIR=$server_state NO_COLOR=1 "$binary" "$@" --listen 127.0.0.1:0 >"$server_log" 2>&1 </dev/null &
     server_pid=$!
     url=
     for _ in {1..100}; do

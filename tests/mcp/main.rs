@@ -1,14 +1,20 @@
 //! The MCP room from outside: bytes in, bytes out.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod asking_legacy;
 mod asking_modern;
 mod cancellation;
+mod catalog;
 mod check_order;
+mod completion;
 mod events;
 mod forms;
 mod legacy;
 mod modern;
+mod prompts;
 mod registration;
+mod request_state;
+mod resources;
 mod revisions;
 mod sessions;
 mod support;

@@ -276,7 +276,8 @@ pub(crate) fn modern(method: &str, params: Value) -> (Headers, Value) {
         meta.as_object_mut().unwrap().extend(own.clone());
     }
     params["_meta"] = meta;
-    let name = params.get("name").and_then(Value::as_str).map(str::to_owned);
+    let mirrored = params.get("name").or_else(|| params.get("uri"));
+    let name = mirrored.and_then(Value::as_str).map(str::to_owned);
     let headers =
         Headers { version: Some(MODERN.into()), method: Some(method.into()), name, ..Headers::json() };
     (headers, request(method, params))

@@ -17,6 +17,11 @@
 //! | `links` | 2025-11-25: the error that names links to follow first |
 //! | `used` | states that may be used once |
 
+/// Compiles the example of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/asking.md")]
+struct Guide;
+
 pub(crate) mod answers;
 pub(crate) mod asking;
 pub(crate) mod binding;
@@ -32,6 +37,7 @@ pub(crate) mod roots;
 pub(crate) mod round;
 pub(crate) mod sampled;
 pub(crate) mod sampling;
+pub(crate) mod sampling_tools;
 pub(crate) mod seal;
 pub(crate) mod used;
 pub(crate) mod waiting;

@@ -128,7 +128,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::mcp::ask::sampling::ToolChoice;
+    use crate::mcp::ask::sampling_tools::ToolChoice;
     use crate::mcp::offer::content::{Content, Role};
 
     #[test]

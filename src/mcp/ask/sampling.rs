@@ -4,9 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::mcp::ask::sampled::Sampled;
+use crate::mcp::ask::sampling_tools::{SamplingTool, ToolChoice, ToolUseResult};
 use crate::mcp::message::era::Revision;
 use crate::mcp::offer::content::{Content, Role};
-use crate::mcp::schema::document::{Schema, SchemaSource};
 
 /// A question to the client's model. Needs the capability `sampling`.
 ///
@@ -47,75 +47,6 @@ pub enum IncludeContext {
     ThisServer,
     /// That of every server the client knows.
     AllServers,
-}
-
-/// Whether the model may, must or must not use the tools.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ToolChoice {
-    /// The model decides.
-    Auto,
-    /// It must use at least one.
-    Required,
-    /// It must use none.
-    None,
-}
-
-/// A tool that the model may use while it answers; it need not be one of the server's own.
-#[derive(Debug, Clone)]
-pub struct SamplingTool {
-    name: String,
-    description: String,
-    input_schema: SchemaSource,
-}
-
-impl SamplingTool {
-    /// A tool with the schema of its arguments.
-    pub fn new(
-        name: impl Into<String>,
-        description: impl Into<String>,
-        input_schema: impl Into<SchemaSource>,
-    ) -> SamplingTool {
-        SamplingTool { name: name.into(), description: description.into(), input_schema: input_schema.into() }
-    }
-}
-
-/// What came of one use of a tool, to be given back to the model.
-#[derive(Debug, Clone, Serialize)]
-#[serde(rename_all = "camelCase", tag = "type", rename = "tool_result")]
-pub struct ToolUseResult {
-    tool_use_id: String,
-    content: Vec<Content>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    structured_content: Option<Value>,
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    is_error: bool,
-}
-
-impl ToolUseResult {
-    /// The result of the use with this id.
-    pub fn new(tool_use_id: impl Into<String>, content: impl IntoIterator<Item = Content>) -> ToolUseResult {
-        ToolUseResult {
-            tool_use_id: tool_use_id.into(),
-            content: content.into_iter().collect(),
-            structured_content: None,
-            is_error: false,
-        }
-    }
-
-    /// The result for programs.
-    #[must_use]
-    pub fn structured(mut self, value: impl Into<Value>) -> ToolUseResult {
-        self.structured_content = Some(value.into());
-        self
-    }
-
-    /// Marks it as a failure.
-    #[must_use]
-    pub fn failed(mut self) -> ToolUseResult {
-        self.is_error = true;
-        self
-    }
 }
 
 impl Sampling {
@@ -267,9 +198,11 @@ impl Sampling {
                 return Err(format!("{key} must be from 0 to 1"));
             }
         }
+        if self.members.get("temperature").is_some_and(Value::is_null) {
+            return Err("the temperature must be a finite number".to_owned());
+        }
         for tool in &self.tools {
-            let schema = Schema::read(&tool.input_schema);
-            schema.map_err(|problem| format!("the tool {} has an input schema that {problem}", tool.name))?;
+            tool.check()?;
         }
         self.check_balance()
     }
@@ -342,13 +275,6 @@ impl Turn {
             Turn::Replied { content, .. } => json!({"role": Role::Assistant, "content": content}),
             Turn::Results(results) => json!({"role": Role::User, "content": serde_json::to_value(results)?}),
         })
-    }
-}
-
-impl SamplingTool {
-    fn to_json(&self) -> Result<Value, String> {
-        let schema = Schema::read(&self.input_schema)?.value;
-        Ok(json!({"name": self.name, "description": self.description, "inputSchema": schema}))
     }
 }
 
@@ -442,6 +368,7 @@ mod tests {
     #[test]
     fn mistakes_of_the_author_are_named() {
         assert!(Sampling::new(1).check().unwrap_err().contains("message"));
+        assert!(hello().temperature(f64::NAN).check().unwrap_err().contains("temperature"));
         assert!(hello().cost_priority(1.5).check().unwrap_err().contains("costPriority"));
         assert!(hello().tool(SamplingTool::new("t", "", "[]")).check().unwrap_err().contains("tool t"));
     }

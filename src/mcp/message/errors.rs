@@ -122,13 +122,13 @@ errors! {
     InvalidEventId "invalid_event_id", Some(-32600), 400 / 400;
     /// The tool's arguments do not fit its schema.
     InvalidArguments "invalid_arguments", None, 200 / 200;
-    /// The tool said that it failed.
+    /// The handler said that it failed: a tool's result, anyone else's error.
     ToolFailed "tool_failed", None, 200 / 200;
-    /// The tool did not finish in its time.
+    /// The handler did not finish in its time.
     Timeout "tool_timeout", None, 200 / 200, limit ToolTime;
-    /// The tool raised a protocol error of its own.
+    /// The handler raised a protocol error of its own.
     ToolProtocol "tool_protocol", Some(-32603), 200 / 200;
-    /// The tool panicked.
+    /// The handler panicked.
     Panic "panic", Some(-32603), 200 / 200;
     /// The tool's structured content does not fit its output schema.
     InvalidOutput "invalid_output", Some(-32603), 200 / 200;

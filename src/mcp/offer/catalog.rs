@@ -29,6 +29,14 @@ pub(crate) struct Shelves {
     pub(crate) offered: Offered,
 }
 
+/// What answers for a URI.
+pub(crate) enum Found<'a> {
+    /// The resource with that URI.
+    Resource(u32, &'a Resource),
+    /// A template that makes it, and its variables' values.
+    Template(u32, &'a ReadyTemplate, Vec<(&'a str, String)>),
+}
+
 /// Never changes; a change of what is on offer makes a new one.
 pub(crate) struct Catalog {
     shelves: Shelves,
@@ -81,6 +89,17 @@ impl Catalog {
 
     pub(crate) fn prompt(&self, index: u32) -> &Prompt {
         self.shelves.prompts.at(index)
+    }
+
+    /// What answers for a URI: the resource registered with it, else the first template that can make it.
+    pub(crate) fn find_uri(&self, uri: &str) -> Option<Found<'_>> {
+        if let Some(index) = self.shelves.resources.find(uri) {
+            return Some(Found::Resource(index, self.resource(index)));
+        }
+        let mut templates = (0u32..).zip(self.shelves.templates.entries());
+        templates.find_map(|(index, template)| {
+            Some(Found::Template(index, template, template.pattern.matches(uri)?))
+        })
     }
 
     /// What follows the protocol version in the result of `initialize`.

@@ -242,6 +242,40 @@ mod tests {
     }
 
     #[test]
+    fn what_a_template_makes_of_values_leads_back_to_them() {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = |bound: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state >> 33) as usize % bound
+        };
+        // Without the characters between the variables, which values may have only percent-encoded.
+        let alphabet: Vec<char> = "abcAZ09._~ %?#&é世{}\"".chars().collect();
+        let template = UriTemplate::parse("x://{a}-{b}/{c}!end").unwrap();
+        for _ in 0..2_000 {
+            let mut made = |end: &str| -> String {
+                let text: String = (0..=random(6)).map(|_| alphabet[random(alphabet.len())]).collect();
+                format!("{text}{end}")
+            };
+            let values = [made("x"), made("x"), made("x")];
+            let encoded: Vec<String> = values.iter().map(|value| encode(value)).collect();
+            let uri = format!("x://{}-{}/{}!end", encoded[0], encoded[1], encoded[2]);
+            let found = template.matches(&uri).unwrap_or_else(|| panic!("{uri}"));
+            assert_eq!(found.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values, "{uri}");
+        }
+    }
+
+    /// What RFC 6570 makes of a value: everything but unreserved characters percent-encoded.
+    fn encode(value: &str) -> String {
+        let byte = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        value.bytes().map(byte).collect()
+    }
+
+    #[test]
     fn a_hostile_uri_costs_no_more_than_its_length() {
         let template = UriTemplate::parse("x:{a}a{b}a{c}a{d}a{e}/end").unwrap();
         let begin = std::time::Instant::now();

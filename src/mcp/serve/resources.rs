@@ -4,6 +4,7 @@ use crate::limits::Limit;
 use crate::mcp::call::context::Target;
 use crate::mcp::message::answer::{Outcome, Refusal};
 use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::offer::catalog::Found;
 use crate::mcp::offer::handler::Started;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
 use crate::mcp::serve::methods::required;
@@ -21,24 +22,22 @@ impl Dispatcher {
     ) -> Result<Outcome, Refusal> {
         let uri = required(request.message.params.uri, "uri")?;
         self.check_uri(&uri)?;
-        let catalog = request.snapshot.catalog();
-        if let Some(index) = catalog.shelves().resources.find(&uri) {
-            let resource = catalog.resource(index);
-            let target = (Target::Resource(index), resource.timeout);
-            let start = |context| Started::Running((resource.handler)(context));
-            return self.begin(request, id, target, meta, start, out);
+        match request.snapshot.catalog().find_uri(&uri) {
+            Some(Found::Resource(index, resource)) => {
+                let target = (Target::Resource(index), resource.timeout);
+                let start = |context| Started::Running((resource.handler)(context));
+                self.begin(request, id, target, meta, start, out)
+            }
+            Some(Found::Template(index, template, variables)) => {
+                let target = (Target::Template(index), template.described.timeout);
+                let start = |context| match (template.described.handler)(&variables, context) {
+                    Ok(future) => Started::Running(future),
+                    Err(problem) => Started::Invalid(problem),
+                };
+                self.begin(request, id, target, meta, start, out)
+            }
+            None => Err(Refusal::no_resource(&uri)),
         }
-        let templates = (0u32..).zip(catalog.shelves().templates.entries());
-        let found = templates
-            .filter_map(|(index, template)| Some((index, template, template.pattern.matches(&uri)?)))
-            .next();
-        let Some((index, template, variables)) = found else { return Err(Refusal::no_resource(&uri)) };
-        let target = (Target::Template(index), template.described.timeout);
-        let start = |context| match (template.described.handler)(&variables, context) {
-            Ok(future) => Started::Running(future),
-            Err(problem) => Started::Invalid(problem),
-        };
-        self.begin(request, id, target, meta, start, out)
     }
 
     /// Refuses URIs beyond the limit.

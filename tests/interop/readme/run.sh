@@ -14,9 +14,12 @@ run=$(block run-command)
 [[ -n $run ]] || { echo "README.md marks no run command"; exit 1; }
 echo "+ $run"
 log=$(mktemp)
+# Word for word, but for where it keeps its state.
+state=$(mktemp -d)
+export RINGMESH_DATA_DIR=$state
 setsid bash -c "$run" 2>"$log" &
 server=$!
-trap 'kill -TERM -- -"$server" 2>/dev/null || true; wait "$server" || true; rm -f "$log"' EXIT
+trap 'kill -TERM -- -"$server" 2>/dev/null || true; wait "$server" || true; rm -rf "$log" "$state"' EXIT
 
 for _ in $(seq 600); do
     grep -q 'running at http://127.0.0.1:8000/mcp' "$log" && break

@@ -1,0 +1,30 @@
+//! `ringmesh completions`: what a shell needs to complete the command line.
+
+use std::process::ExitCode;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use super::{Cli, exit, print};
+
+pub(super) const EXAMPLES: &str = "\
+Examples:
+  ringmesh completions bash > ~/.local/share/bash-completion/completions/ringmesh
+  ringmesh completions zsh > ~/.zfunc/_ringmesh
+  ringmesh completions fish > ~/.config/fish/completions/ringmesh.fish";
+
+/// The arguments of `completions`.
+#[derive(Debug, clap::Args)]
+pub struct Completions {
+    /// The shell.
+    #[arg(value_enum)]
+    pub shell: Shell,
+}
+
+/// Prints a script for the shell.
+pub fn print_completions(completions: &Completions) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(completions.shell, &mut Cli::command(), "ringmesh", &mut script);
+    print(&String::from_utf8_lossy(&script));
+    ExitCode::from(exit::OK)
+}

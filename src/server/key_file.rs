@@ -1,0 +1,220 @@
+//! The keys of `requestState` in the data directory: made at the first start, shared by every process that uses the
+//! directory, readable by their owner alone.
+
+use std::ffi::OsString;
+use std::fs::{File, OpenOptions};
+use std::io::{ErrorKind, Read as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::data_dir::{self, DataDir, problem};
+use super::error::ServerError;
+use crate::mcp::RequestStateKeys;
+
+const FILE: &str = "request-state.keys";
+/// More than any key file has.
+const MAX_BYTES: u64 = 1024;
+
+/// The keys of a server: from its data directory, or `None` for a key of this process alone.
+///
+/// # Errors
+/// A directory that was asked for and cannot be used, and a key file that cannot be trusted, wherever it lies.
+pub(super) fn keys(
+    data_dir: Option<&Path>,
+    or_default: bool,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Option<RequestStateKeys>, ServerError> {
+    const MEANING: &str = "a call that waits for its client's answer ends with this process, and no other process can \
+                           go on with it (2026-07-28)";
+    if let Some(path) = data_dir {
+        return load_or_create(&DataDir::open(path)?).map(Some);
+    }
+    if !or_default {
+        tracing::info!("no data_dir is set: {MEANING}");
+        return Ok(None);
+    }
+    let Some(path) = data_dir::default_path(variable) else {
+        tracing::warn!("there is no place for a data directory; set data_dir, or else {MEANING}");
+        return Ok(None);
+    };
+    let found = DataDir::open(&path).and_then(|directory| {
+        // Only a place that cannot hold anything is passed over, never keys that cannot be trusted.
+        let exists = directory.path(FILE).exists();
+        match load_or_create(&directory) {
+            Err(error) if !exists => Err(error),
+            result => Ok(result),
+        }
+    });
+    match found {
+        Ok(result) => result.map(Some),
+        Err(error) => {
+            tracing::warn!("{error}; set data_dir to a place that can be written, or else {MEANING}");
+            Ok(None)
+        }
+    }
+}
+
+/// Makes a new key current and the current one previous; returns the file that holds them. A server that runs goes on
+/// with the keys it started with.
+///
+/// # Errors
+/// No directory, or keys that cannot be read or written.
+pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
+    let path = data_dir.map(Path::to_owned).or_else(|| data_dir::default_path(|name| std::env::var_os(name)));
+    let path =
+        path.ok_or_else(|| problem(Path::new("data_dir"), "it is not set, and there is no default here"))?;
+    let directory = DataDir::open(&path)?;
+    let _locked = directory.lock()?;
+    let keys = match read(&directory)? {
+        Some(keys) => keys.rotated(),
+        None => RequestStateKeys::random(),
+    };
+    let keys = keys.map_err(|error| problem(&path, &format!("no new key: {error}")))?;
+    directory.replace(FILE, &keys.to_text())?;
+    Ok(directory.path(FILE))
+}
+
+fn load_or_create(directory: &DataDir) -> Result<RequestStateKeys, ServerError> {
+    if let Some(keys) = read(directory)? {
+        return Ok(keys);
+    }
+    let _locked = directory.lock()?;
+    // Another process may have been faster.
+    if let Some(keys) = read(directory)? {
+        return Ok(keys);
+    }
+    let path = directory.path(FILE);
+    let keys = RequestStateKeys::random().map_err(|error| problem(&path, &format!("no key: {error}")))?;
+    directory.replace(FILE, &keys.to_text())?;
+    tracing::info!("made {}", path.display());
+    Ok(keys)
+}
+
+fn read(directory: &DataDir) -> Result<Option<RequestStateKeys>, ServerError> {
+    let path = directory.path(FILE);
+    let wrong = |sentence: &str| problem(&path, sentence);
+    let mut options = OpenOptions::new();
+    let file = match options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(wrong(&format!("it cannot be read: {error}"))),
+        Ok(file) => file,
+    };
+    check(&file).map_err(|sentence| wrong(&sentence))?;
+    let mut text = String::new();
+    file.take(MAX_BYTES)
+        .read_to_string(&mut text)
+        .map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
+    match RequestStateKeys::parse(&text) {
+        Ok(keys) => Ok(Some(keys)),
+        Err(sentence) => Err(wrong(&format!(
+            "{sentence}; put back a copy, or remove it to have new keys made at the next start"
+        ))),
+    }
+}
+
+fn check(file: &File) -> Result<(), String> {
+    let found = file.metadata().map_err(|error| format!("it cannot be looked at: {error}"))?;
+    if !found.is_file() {
+        return Err("it is not a file".to_owned());
+    }
+    let mode = found.mode() & 0o7777;
+    if mode & 0o077 != 0 {
+        return Err(format!(
+            "others may read or write it (mode {mode:04o}); chmod 600 it, and rotate the keys"
+        ));
+    }
+    match found.len() {
+        0 => Err("it is empty; remove it to have new keys made at the next start".to_owned()),
+        len if len >= MAX_BYTES => Err(format!("it has {len} bytes, which no key file has")),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::sync::{Arc, Barrier};
+
+    use super::*;
+
+    fn nothing(_: &str) -> Option<OsString> {
+        None
+    }
+
+    fn set_mode(path: &Path, mode: u32) {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn keys_are_made_once_and_rotated() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("data");
+        let first = keys(Some(&path), false, nothing).unwrap().unwrap();
+        assert_eq!(keys(Some(&path), false, nothing).unwrap(), Some(first.clone()));
+        let file = rotate(Some(&path)).unwrap();
+        assert_eq!(file, path.join(FILE));
+        let second = keys(Some(&path), false, nothing).unwrap().unwrap();
+        assert_eq!(second.previous(), Some(first.current()));
+        assert_eq!(std::fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn processes_that_start_at_once_end_with_one_key() {
+        let folder = tempfile::tempdir().unwrap();
+        let barrier = Arc::new(Barrier::new(8));
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                let (path, barrier) = (folder.path().join("new"), barrier.clone());
+                std::thread::spawn(move || {
+                    barrier.wait();
+                    keys(Some(&path), false, nothing).unwrap().unwrap().to_text()
+                })
+            })
+            .collect();
+        let all: std::collections::BTreeSet<_> =
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+        assert_eq!(all.len(), 1);
+    }
+
+    #[test]
+    fn files_that_cannot_be_trusted_are_refused_and_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(FILE);
+        keys(Some(folder.path()), false, nothing).unwrap();
+        let sound = std::fs::read_to_string(&file).unwrap();
+        for mode in [0o640, 0o604, 0o620, 0o660] {
+            set_mode(&file, mode);
+            let error = keys(Some(folder.path()), false, nothing).unwrap_err().to_string();
+            assert!(error.contains("chmod 600") && error.contains(FILE), "{error}");
+        }
+        set_mode(&file, 0o600);
+        for text in ["", "x", &sound[..40], &format!("{sound}{sound}"), &"x".repeat(5000)] {
+            std::fs::write(&file, text).unwrap();
+            assert!(keys(Some(folder.path()), false, nothing).is_err(), "{text:?}");
+            assert!(rotate(Some(folder.path())).is_err());
+            assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+        }
+        std::fs::remove_file(&file).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &file).unwrap();
+        assert!(keys(Some(folder.path()), false, nothing).is_err());
+    }
+
+    #[test]
+    fn a_default_place_that_cannot_be_used_is_passed_over_and_bad_keys_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        let home = |path: &Path| {
+            let path = path.as_os_str().to_owned();
+            move |name: &str| (name == "XDG_STATE_HOME").then(|| path.clone())
+        };
+        assert_eq!(keys(None, true, home(&file)).unwrap(), None);
+        assert_eq!(keys(None, true, nothing).unwrap(), None);
+        assert_eq!(keys(None, false, home(folder.path())).unwrap(), None);
+        assert!(!folder.path().join("ringmesh").exists());
+        assert!(keys(None, true, home(folder.path())).unwrap().is_some());
+        set_mode(&folder.path().join("ringmesh").join(FILE), 0o644);
+        assert!(keys(None, true, home(folder.path())).is_err());
+        assert!(keys(Some(&file.join("x")), true, nothing).is_err());
+    }
+}
