@@ -56,6 +56,7 @@ fn exchange(dispatcher: &Dispatcher, head: &RequestHead<'_>, body: &[u8], at: &A
             Poll::Ready(answer) => answer,
             Poll::Pending => panic!("the call did not finish at once"),
         },
+        other => panic!("neither an answer nor a call: {other:?}"),
     };
     assert_eq!(answer.status, 200);
 }

@@ -87,7 +87,8 @@ impl Client {
         if !params.is_object() && !params.is_null() {
             return Err(ClientError::Options("the parameters of a request must be a JSON object".to_owned()));
         }
-        Ok(self.ask(method, params, CallOptions::new()).await?.value())
+        let result = self.ask(method, params, CallOptions::new()).await?;
+        result.read().map_err(|error| ClientError::malformed(method, error))
     }
 
     /// Asks the server who it is and what it offers: again, or for the first time.

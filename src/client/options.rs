@@ -38,6 +38,9 @@ pub struct ClientOptions {
     pub revision: Option<Revision>,
     /// From which level on the server should send its log; `None`, the default, asks for nothing.
     pub log_level: Option<LogLevel>,
+    /// Whether structured content that does not fit the tool's output schema is an error; true by default. It is known
+    /// of tools that were listed.
+    pub check_output: bool,
     /// The bounds of what the server may make the client hold.
     pub limits: ClientLimits,
     /// How [`super::Client::connect`] reaches the server: connections, further headers, certificates. No answer may be
@@ -58,6 +61,7 @@ impl ClientOptions {
             retries: RetryPolicy::default(),
             revision: None,
             log_level: None,
+            check_output: true,
             limits: ClientLimits::default(),
             http: HttpOptions::default(),
             handlers: Handlers::default(),

@@ -1,6 +1,7 @@
 //! Tools, resources, prompts and completion.
 
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,12 +17,12 @@ use super::results::{
     Completion, CompletionTarget, PromptDescription, PromptResult, RawJson, ReadResult, ResourceDescription,
     ResourceTemplateDescription, ToolDescription, ToolResult,
 };
+use super::revision::Revision;
 use super::wire::{Ask, KnownTool};
-use crate::mcp::header_params;
 
 impl Client {
-    /// All tools, of all pages. A tool whose `x-mcp-header` declarations are invalid is left out and warned of
-    /// (2026-07-28 over HTTP).
+    /// All tools, of all pages. A tool that must not be called is left out and warned of: its input schema cannot be
+    /// read, or has invalid `x-mcp-header` declarations (2026-07-28 over HTTP).
     ///
     /// # Errors
     /// [`ClientError::NotOffered`] when the server has no tools, [`ClientError::Limit`] for a list that does not end.
@@ -29,11 +30,8 @@ impl Client {
         self.needs("tools")?;
         let mut tools: Vec<ToolDescription> = self.pages("tools/list", "tools").await?;
         let mirrored = self.revision().is_modern() && self.link.transport.has_headers();
-        let known = |tool: &ToolDescription| {
-            let params = if mirrored { header_params(&tool.input_schema.value()) } else { Ok(Vec::new()) };
-            (tool.name.clone(), KnownTool { params, repeatable: tool.annotations.is_repeatable() })
-        };
-        let all: BTreeMap<String, KnownTool> = tools.iter().map(known).collect();
+        let known = |tool: &ToolDescription| (tool.name.clone(), Rc::new(KnownTool::new(tool, mirrored)));
+        let all: BTreeMap<String, Rc<KnownTool>> = tools.iter().map(known).collect();
         tools.retain(|tool| match &all[&tool.name].params {
             Ok(_) => true,
             Err(why) => {
@@ -47,7 +45,8 @@ impl Client {
 
     /// Calls a tool. `arguments` is an object, or null for none.
     ///
-    /// A tool that says that it failed is a result with `is_error`, not an error.
+    /// A tool that says that it failed is a result with `is_error`, not an error. The structured content of a tool that
+    /// was listed must fit its output schema, see [`super::ClientOptions::check_output`].
     ///
     /// # Errors
     /// See [`ClientError`]. A call that may have run is not repeated unless the server says of the tool that this does
@@ -84,14 +83,21 @@ impl Client {
             }
             done => done?,
         };
-        read("tools/call", RawJson::new(result))
+        let result: ToolResult = read("tools/call", RawJson::new(result))?;
+        if let Some(known) = self.known(name).filter(|_| self.link.options.check_output) {
+            known.check(&result)?;
+        }
+        Ok(result)
+    }
+
+    fn known(&self, name: &str) -> Option<Rc<KnownTool>> {
+        self.link.tools.borrow().get(name).cloned()
     }
 
     /// A call, with the headers that the tool's schema asks for as far as it is known.
     fn tool_call(&self, name: &str, arguments: &Value, options: &CallOptions) -> Result<Ask, ClientError> {
-        let tools = self.link.tools.borrow();
-        let known = tools.get(name);
-        let headers = match known.map(|known| &known.params) {
+        let known = self.known(name);
+        let headers = match known.as_ref().map(|known| &known.params) {
             Some(Err(why)) => {
                 return Err(ClientError::InvalidTool { name: name.to_owned(), why: why.clone() });
             }
@@ -197,7 +203,10 @@ impl Client {
         struct Completed {
             completion: Completion,
         }
-        self.needs("completions")?;
+        // The first revision had no word for it.
+        if self.revision() > Revision::V2024_11_05 {
+            self.needs("completions")?;
+        }
         let target = match target {
             CompletionTarget::Prompt(name) => json!({ "type": "ref/prompt", "name": name }),
             CompletionTarget::ResourceTemplate(uri) => json!({ "type": "ref/resource", "uri": uri }),

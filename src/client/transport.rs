@@ -61,7 +61,7 @@ pub struct Outgoing {
 }
 
 /// What is said beside a message, in headers where the transport has them. Values are ready to be sent.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct OutgoingHead {
     /// `MCP-Protocol-Version`.
     pub protocol_version: Option<String>,
@@ -75,6 +75,18 @@ pub struct OutgoingHead {
     pub session_id: Option<String>,
     /// `Last-Event-ID`.
     pub last_event_id: Option<String>,
+}
+
+impl fmt::Debug for OutgoingHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Who knows a session's id can speak in it, and mirrored parameters are the user's.
+        f.debug_struct("OutgoingHead")
+            .field("protocol_version", &self.protocol_version)
+            .field("method", &self.method)
+            .field("in_session", &self.session_id.is_some())
+            .field("params", &self.params.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// The head of an answer, and what follows it.

@@ -36,8 +36,10 @@ pub use ask::roots::Root;
 pub use ask::sampled::{Sampled, SampledContent};
 pub use ask::sampling::{IncludeContext, Sampling};
 pub use ask::sampling_tools::{SamplingTool, ToolChoice, ToolUseResult};
+pub use call::batch::Batch;
 pub use call::context::Context;
 pub use call::running::Call;
+pub use listen::feed::{EventHead, Feed};
 pub use message::answer::{Answer, Label, Outcome};
 pub use message::capability::{Capability, ClientCapabilities};
 pub use message::era::{Era, Revision};
@@ -61,12 +63,17 @@ pub use offer::reply::{IntoReply, Json, Reply};
 pub use offer::resource::Resource;
 pub use offer::resource_template::ResourceTemplate;
 pub use offer::tool::{Tool, ToolAnnotations, ToolGroup};
+pub(crate) use schema::document::Schema;
 pub use schema::document::{MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, SchemaSource};
+pub(crate) use schema::input::OutputCheck;
 pub(crate) use schema::param_headers::{HeaderParam, find as header_params};
 pub use serve::dispatcher::Dispatcher;
 pub use serve::options::{McpOptions, ServerInfo};
 pub use session::entry::SessionId;
+pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
+
+pub(crate) use session::writer::SessionStream;
 
 use std::sync::{Mutex, MutexGuard};
 

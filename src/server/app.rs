@@ -8,7 +8,8 @@ use super::Server;
 use super::core::CoreState;
 use super::error::ServerError;
 use super::exchange::{self, Begun, Reply, Serves};
-use super::flight::{Flight, MAX_TURNS};
+use super::flight::MAX_TURNS;
+use super::job::Job;
 use super::setup;
 use crate::config::ServerConfig;
 use crate::http::{HttpLimits, Progress, RequestReader};
@@ -38,8 +39,10 @@ impl App {
         Ok(Self { core: CoreState::new(prepared.shared, 0, Activity::unwatched()) })
     }
 
-    /// Answers the requests in `bytes`, one after the other, as an HTTP/1.1 connection would. A call's events come before
-    /// its answer, as one event stream.
+    /// Answers the requests in `bytes`, one after the other, as an HTTP/1.1 connection would.
+    ///
+    /// A call's events come before its answer, as one event stream, which cannot be resumed. A stream that would stay open
+    /// (GET, `subscriptions/listen`) brings what there is to tell now, and ends as it does when a server stops.
     pub async fn handle(&self, bytes: &[u8]) -> Vec<u8> {
         let mut reader = RequestReader::new(HttpLimits::from(&self.core.shared.limits));
         let (mut out, mut body) = (Vec::new(), Vec::new());
@@ -58,9 +61,9 @@ impl App {
                     reader.consume();
                     let keep = match begun {
                         Begun::Done { keep } => keep,
-                        Begun::Call { call, reply } => {
-                            let flight = Flight::new(call, &reply);
-                            self.finish(flight, reply, &mut body, &mut out).await
+                        Begun::Work { work, reply } => {
+                            let job = Job::new(work, &reply);
+                            self.finish(job, reply, &mut body, &mut out).await
                         }
                     };
                     self.core.metrics().request_ended();
@@ -85,23 +88,28 @@ impl App {
         }
     }
 
-    async fn finish(&self, mut flight: Flight, reply: Reply, body: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
-        let mut events = None;
+    async fn finish(&self, mut job: Job, reply: Reply, body: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {
+        let mut events = job.is_feed().then(|| exchange::begin_stream(&self.core, &reply, out));
         let answer = poll_fn(|cx| {
             for _ in 0..MAX_TURNS {
                 body.clear();
-                if let Poll::Ready(answer) = flight.poll_call(&self.core, cx, body) {
+                if let Poll::Ready(answer) = job.poll(&self.core, cx, body) {
                     return Poll::Ready(answer);
                 }
-                if flight.poll_event(cx, body).is_pending() {
+                let Poll::Ready(head) = job.poll_event(cx, body) else {
                     // What a client would be asked leaves this function with the answer only.
-                    if flight.refuse_questions() {
+                    if job.refuse_questions() {
                         continue;
                     }
+                    // Nothing more for now: a call is waited for, a stream ends here.
+                    if job.leave() {
+                        cx.waker().wake_by_ref();
+                    }
                     return Poll::Pending;
-                }
+                };
                 let stream = *events.get_or_insert_with(|| exchange::begin_stream(&self.core, &reply, out));
-                stream.event(out, None, body);
+                let id = head.id.map(|id| id.to_string());
+                stream.event_with_retry(out, id.as_deref(), head.retry_ms, body);
             }
             // A tool that never stops sending leaves its host a chance to stop it.
             cx.waker().wake_by_ref();
@@ -109,7 +117,10 @@ impl App {
         })
         .await;
         match events {
-            Some(stream) => exchange::finish_stream(&self.core, &reply, stream, &answer, body, out),
+            Some(stream) => {
+                self.core.record(&answer.label, reply.begun_at);
+                exchange::finish_stream(&reply, stream, &answer, body, out)
+            }
             None => exchange::finish(&self.core, &reply, &answer, body, out),
         }
     }

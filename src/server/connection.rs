@@ -9,7 +9,8 @@ use std::time::Duration;
 use super::budget::Share;
 use super::core::CoreState;
 use super::exchange::{self, Begun, Serves};
-use super::flight::{Flight, FlightEnd};
+use super::flight::FlightEnd;
+use super::job::Job;
 use super::roster::{Member, Phase};
 use crate::http::{CONTINUE, HttpLimits, Progress, Reject, RequestReader};
 use crate::limits::Limit;
@@ -207,14 +208,19 @@ impl Connection {
         self.reader.consume();
         let keep = match begun {
             Begun::Done { keep } => keep,
-            Begun::Call { call, mut reply } => {
-                let mut flight = Flight::new(call, &reply);
-                match poll_fn(|cx| Poll::Ready(flight.poll_call(&self.core, cx, &mut self.body))).await {
+            Begun::Work { work, mut reply } => {
+                let mut job = Job::new(work, &reply);
+                // A stream has its own way to begin and to end, even where it ends at once.
+                let first = match job.is_feed() {
+                    true => Poll::Pending,
+                    false => poll_fn(|cx| Poll::Ready(job.poll(&self.core, cx, &mut self.body))).await,
+                };
+                match first {
                     Poll::Ready(answer) => {
                         reply.closing = self.last_answer();
                         exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out)
                     }
-                    Poll::Pending => match self.fly(flight, reply).await {
+                    Poll::Pending => match self.fly(job, reply).await {
                         FlightEnd::Answered { keep } => keep,
                         FlightEnd::Gone => {
                             self.core.metrics().request_ended();

@@ -6,12 +6,13 @@ use std::time::Instant;
 use tracing::{Level, Span, field};
 
 use super::core::CoreState;
+use super::job::Work;
 use super::probes;
 use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
 use crate::limits::Limit;
-use crate::mcp::{Answer, At, Call, HeaderLookup, Outcome, RequestHead, Transport};
+use crate::mcp::{Answer, At, HeaderLookup, Outcome, RequestHead, Transport};
 use crate::observe::TraceContext;
 
 /// The name of the one principal there is without authentication.
@@ -34,8 +35,8 @@ pub(crate) enum Serves {
 pub(crate) enum Begun {
     /// Its answer is written; `keep` says whether the connection may serve on.
     Done { keep: bool },
-    /// A handler runs; the caller polls it.
-    Call { call: Box<Call>, reply: Reply },
+    /// Something runs; the caller polls it.
+    Work { work: Work, reply: Reply },
 }
 
 /// What the answer of a request needs to know of the request, after the request's bytes are gone.
@@ -166,7 +167,9 @@ fn route(
     };
     match outcome {
         Outcome::Answer(answer) => Begun::Done { keep: finish(core, &reply, &answer, body, out) },
-        Outcome::Call(call) => Begun::Call { call: Box::new(call), reply },
+        Outcome::Call(call) => Begun::Work { work: Work::Call(Box::new(call)), reply },
+        Outcome::Batch(batch) => Begun::Work { work: Work::Batch(Box::new(batch)), reply },
+        Outcome::Feed(feed) => Begun::Work { work: Work::Feed(Box::new(feed)), reply },
     }
 }
 
@@ -272,7 +275,7 @@ fn note_answer(answer: &Answer, reply: &Reply) {
     );
 }
 
-/// Begins the event stream of a call.
+/// Begins an event stream.
 pub(crate) fn begin_stream(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -> EventStream {
     core.metrics().response(200);
     http::write_sse_head(out, &reply.head(200, &core.date()))
@@ -280,7 +283,6 @@ pub(crate) fn begin_stream(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -
 
 /// Writes the last message of an event stream; true when the connection may serve on.
 pub(crate) fn finish_stream(
-    core: &CoreState,
     reply: &Reply,
     stream: EventStream,
     answer: &Answer,
@@ -292,6 +294,5 @@ pub(crate) fn finish_stream(
     }
     stream.end(out);
     note_answer(answer, reply);
-    core.record(&answer.label, reply.begun_at);
     reply.keep() && !stream.ends_with_connection()
 }

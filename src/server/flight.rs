@@ -1,27 +1,27 @@
-//! A tool call that did not finish at its first poll: only here are the deadline, the disconnect watch and the event
-//! stream armed.
+//! A request that is not answered at once: only here are deadlines, the disconnect watch and the event stream armed.
+//!
+//! The events of a call of 2026-07-28 go straight to its connection. Those of the revisions with sessions go to a stream
+//! of the session, which outlives the connection: at the first of them the call goes on [`Apart`], and its connection
+//! reads that stream like any other would.
 
 use std::future::poll_fn;
-use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tracing::Span;
-
-use super::call_time::{CallTime, Over};
+use super::apart::Apart;
+use super::bounded::Place;
 use super::connection::Connection;
-use super::core::CoreState;
 use super::exchange::{self, Reply};
+use super::job::{Job, Work};
 use super::roster::Phase;
 use crate::http::EventStream;
 use crate::limits::Limit;
-use crate::mcp::{Answer, Call, ErrorKind, Label};
-use crate::runtime::Deadline;
+use crate::mcp::Answer;
 
 /// Events are moved this often in one turn of the task; then others have the core.
 pub(super) const MAX_TURNS: usize = 64;
 
-/// How a call left the connection.
+/// How a request left the connection.
 pub(super) enum FlightEnd {
     /// Its answer is written; whether the connection serves on.
     Answered { keep: bool },
@@ -29,23 +29,23 @@ pub(super) enum FlightEnd {
     Gone,
 }
 
-/// What ended the wait for one more step of a call.
+/// What ended the wait for one more step.
 enum Step {
     Answer(Answer),
     Gone,
 }
 
-/// A call and what its connection keeps while it runs.
+/// A job and what its connection keeps while it runs.
 pub(super) struct Flight {
-    call: Box<Call>,
-    pub(super) span: Span,
-    /// Set from the first event on.
+    pub(super) job: Job,
+    /// Set from the first event on, and for a stream from its start.
     events: Option<EventStream>,
-    begun_at: Instant,
-    time: CallTime,
     keep_alive_at: Instant,
     /// Set while a write waits for the client.
     write_by: Option<Instant>,
+    places: Vec<Place>,
+    /// The call behind the stream counts itself.
+    is_counted_apart: bool,
     /// The stream's queue has been full; counted once a call.
     was_full: bool,
     /// The client has sent as much ahead as is taken; counted once a call.
@@ -53,115 +53,49 @@ pub(super) struct Flight {
 }
 
 impl Flight {
-    /// A call that was not polled yet; its deadlines are armed when it turns out to take time.
-    pub(super) fn new(call: Box<Call>, reply: &Reply) -> Self {
-        let (span, begun_at) = (reply.span.clone(), reply.begun_at);
-        let time = CallTime::new(begun_at, call.timeout());
+    fn new(job: Job, places: Vec<Place>, keep_alive: Duration) -> Self {
         Self {
-            call,
-            span,
+            job,
             events: None,
-            begun_at,
-            time,
-            keep_alive_at: begun_at,
+            keep_alive_at: Instant::now() + keep_alive,
             write_by: None,
+            places,
+            is_counted_apart: false,
             was_full: false,
             read_enough: false,
         }
     }
 
-    /// Polls the handler once, telling the watchdog what this core is doing.
-    pub(super) fn poll_call(
-        &mut self,
-        core: &CoreState,
-        cx: &mut Context<'_>,
-        body: &mut Vec<u8>,
-    ) -> Poll<Answer> {
-        let _entered = self.span.enter();
-        let _activity = self.call.label().tool.map(|tool| core.activity.enter(tool));
-        if let Some(stood_still) = self.time.catch_up(Instant::now) {
-            self.call.extend(stood_still);
-        }
-        let answer = self.call.poll(cx, body);
-        if answer.is_pending() {
-            let time = core.shared.limits.duration(Limit::ClientRequestTime);
-            if let Some(stood_still) = self.time.note(self.call.is_asking(), time, Instant::now) {
-                self.call.extend(stood_still);
-            }
-        }
-        answer
-    }
-
-    /// Ends the wait for the client's answers where nobody can bring it the questions; true when there was any.
-    pub(super) fn refuse_questions(&mut self) -> bool {
-        self.call.is_asking() && self.call.refuse_question()
-    }
-
-    /// Ends the call, or the wait for its client's answer, where their time is up.
-    fn poll_time(&mut self, now: Instant, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<Answer> {
-        match self.time.over(now) {
-            Some(Over::Call) => Poll::Ready(self.call.expire(body)),
-            Some(Over::Question) => {
-                if let Some(stood_still) = self.time.give_up(now) {
-                    self.call.extend(stood_still);
-                }
-                self.call.expire_question();
-                // The handler hears of it when it is polled.
-                cx.waker().wake_by_ref();
-                Poll::Pending
-            }
-            None => Poll::Pending,
-        }
-    }
-
-    /// Takes the next event the call has queued.
-    pub(super) fn poll_event(&mut self, cx: &mut Context<'_>, body: &mut Vec<u8>) -> Poll<()> {
-        body.clear();
-        self.call.poll_event(cx, body)
-    }
-
-    fn arm(&mut self, now: Instant, keep_alive: Duration) {
-        self.time = CallTime::new(now, self.call.timeout());
-        self.keep_alive_at = now + keep_alive;
-    }
-
     fn next_deadline(&self) -> Instant {
         let mut next = self.keep_alive_at;
         // A call that has ended waits only for its client, which the write's deadline bounds.
-        if !self.call.is_finished() {
-            next = next.min(self.time.deadline());
+        if let Some(expires_at) = self.job.expires_at() {
+            next = next.min(expires_at);
         }
         self.write_by.map_or(next, |by| next.min(by))
     }
 }
 
 impl Connection {
-    /// Runs a call that is pending to its end: streams its events, watches for the client's disconnect and the call's
-    /// deadline.
-    pub(super) async fn fly(&mut self, mut flight: Flight, mut reply: Reply) -> FlightEnd {
+    /// Brings a request that is pending to its end: streams its events, watches for the client's disconnect and for
+    /// deadlines.
+    pub(super) async fn fly(&mut self, mut job: Job, mut reply: Reply) -> FlightEnd {
         let shared = self.core.shared.clone();
-        let _permit = shared.inflight.enter();
         // Answers of earlier pipelined requests do not wait for this one.
         self.stage();
         reply.name_late(&self.core);
-        flight.span = reply.span.clone();
-        let now = Instant::now();
-        flight.arm(now, shared.limits.duration(Limit::KeepAliveTime));
+        job.span = reply.span.clone();
+        let places = job.places(&shared.inflight);
+        let mut flight = Flight::new(job, places, shared.limits.duration(Limit::KeepAliveTime));
+        if flight.job.is_feed() {
+            // Its client waits for the head, however long the first event takes.
+            self.begin_stream(&mut flight, &reply);
+            self.stage();
+        }
         match poll_fn(|cx| self.poll_flight(&mut flight, &reply, cx)).await {
             Step::Answer(answer) => {
                 reply.closing = self.last_answer();
-                let keep = match flight.events {
-                    Some(events) => exchange::finish_stream(
-                        &self.core,
-                        &reply,
-                        events,
-                        &answer,
-                        &self.body,
-                        &mut self.out,
-                    ),
-                    None => exchange::finish(&self.core, &reply, &answer, &self.body, &mut self.out),
-                };
-                FlightEnd::Answered { keep }
+                FlightEnd::Answered { keep: self.land(&flight, &reply, &answer) }
             }
             Step::Gone => {
                 self.abandon(flight);
@@ -170,13 +104,30 @@ impl Connection {
         }
     }
 
+    /// Writes the answer; whether the connection serves on.
+    fn land(&mut self, flight: &Flight, reply: &Reply, answer: &Answer) -> bool {
+        let Some(events) = flight.events else {
+            return exchange::finish(&self.core, reply, answer, &self.body, &mut self.out);
+        };
+        if !flight.is_counted_apart {
+            self.core.record(&answer.label, flight.job.begun_at);
+        }
+        exchange::finish_stream(reply, events, answer, &self.body, &mut self.out)
+    }
+
     fn poll_flight(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> Poll<Step> {
         let core = self.core.clone();
+        if self.member.phase() != Phase::Serving {
+            flight.job.stop();
+        }
         let mut turns = 0;
         loop {
             self.body.clear();
-            if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut self.body) {
+            if let Poll::Ready(answer) = flight.job.poll(&core, cx, &mut self.body) {
                 return Poll::Ready(Step::Answer(answer));
+            }
+            if flight.job.needs_stream() && self.part(flight, reply) {
+                continue;
             }
             // The answer is held back until every event is taken, and taking one lets a waiting tool go on. Nobody is
             // woken for events that are known, so room that a send makes is used at once.
@@ -200,10 +151,33 @@ impl Connection {
             return Poll::Ready(Step::Gone);
         }
         self.member.watch(cx);
-        if self.member.phase() == Phase::Cancelling && !flight.call.is_finished() {
-            return Poll::Ready(Step::Answer(flight.call.cancelled_answer(&mut self.body)));
+        if self.member.phase() == Phase::Cancelling
+            && let Poll::Ready(answer) = flight.job.cancel(cx, &mut self.body)
+        {
+            return Poll::Ready(Step::Answer(answer));
         }
         self.poll_deadlines(flight, cx)
+    }
+
+    fn begin_stream(&mut self, flight: &mut Flight, reply: &Reply) -> EventStream {
+        *flight.events.get_or_insert_with(|| exchange::begin_stream(&self.core, reply, &mut self.out))
+    }
+
+    /// From its first event on a call of a session goes on by itself, and this connection reads the session's stream.
+    /// False when the session has just ended, and with it its streams.
+    fn part(&mut self, flight: &mut Flight, reply: &Reply) -> bool {
+        let Some((stream, feed, hit)) = flight.job.open_stream() else { return false };
+        if let Some(limit) = hit {
+            self.core.metrics().hit(limit);
+        }
+        let Some(feed) = feed else { return false };
+        self.begin_stream(flight, reply);
+        flight.is_counted_apart = true;
+        let job = std::mem::replace(&mut flight.job, Job::new(Work::Feed(Box::new(feed)), reply));
+        let apart = Apart::new(job, Some(stream), std::mem::take(&mut flight.places));
+        // A scope that is closing takes no new task; then the call, and with it the stream, ends here.
+        let _ = self.scope.spawn("call with a stream", apart.run(self.core.clone()));
+        true
     }
 
     /// Whether the stream takes no event now. One event always has room, so that a stream never waits for others alone.
@@ -222,14 +196,11 @@ impl Connection {
     fn take_event(&mut self, flight: &mut Flight, reply: &Reply, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
         while !self.is_stream_full(flight) {
-            if flight.poll_event(cx, &mut self.body).is_pending() {
-                break;
-            }
+            let Poll::Ready(head) = flight.job.poll_event(cx, &mut self.body) else { break };
             moved = true;
-            let core = &self.core;
-            let out = &mut self.out;
-            let events = *flight.events.get_or_insert_with(|| exchange::begin_stream(core, reply, out));
-            events.event(&mut self.out, None, &self.body);
+            let id = head.id.map(|id| id.to_string());
+            let events = self.begin_stream(flight, reply);
+            events.event_with_retry(&mut self.out, id.as_deref(), head.retry_ms, &self.body);
             self.stage();
         }
         // What was the last event's must not stand before the answer.
@@ -286,10 +257,8 @@ impl Connection {
                 return Poll::Pending;
             }
             let now = Instant::now();
-            if !flight.call.is_finished()
-                && let Poll::Ready(answer) = flight.poll_time(now, cx, &mut self.body)
-            {
-                return Poll::Ready(Step::Answer(answer));
+            if flight.job.expires_at().is_some_and(|at| now >= at) {
+                return flight.job.expire(now, cx, &mut self.body).map(Step::Answer);
             }
             if flight.write_by.is_some_and(|by| now >= by) {
                 self.core.metrics().hit(Limit::WriteTime);
@@ -316,53 +285,16 @@ impl Connection {
         }
     }
 
-    /// The client is gone: a call of the modern era is cancelled, one of the older eras runs on without it.
+    /// The client is gone: a call of the modern era is cancelled, one of the older eras runs on without it, a stream
+    /// waits for its next reader.
     fn abandon(&mut self, mut flight: Flight) {
-        if !flight.call.survives_disconnect() {
-            flight.call.cancel();
-            let label = Label { error: Some(ErrorKind::Cancelled), ..flight.call.label() };
-            self.core.record(&label, flight.begun_at);
-            return;
+        if let (Some(label), false) = (flight.job.feed_label(), flight.is_counted_apart) {
+            self.core.record(&label, flight.job.begun_at);
         }
-        // A scope that is closing takes no new task; then the call ends with its connection.
-        let _ = self.scope.spawn("call without a client", run_on(self.core.clone(), flight));
+        if flight.job.survives_disconnect(&self.core) {
+            let apart = Apart::new(flight.job, None, flight.places);
+            // A scope that is closing takes no new task; then the call ends with its connection.
+            let _ = self.scope.spawn("call without a client", apart.run(self.core.clone()));
+        }
     }
-}
-
-/// Runs a call whose client has gone to its end, or until its time is up or the server stops.
-async fn run_on(core: Rc<CoreState>, mut flight: Flight) {
-    let member = core.roster.enter(true);
-    let _permit = core.shared.inflight.enter();
-    let deadline = Deadline::new();
-    let mut body = Vec::new();
-    poll_fn(|cx| {
-        deadline.set(flight.time.deadline());
-        for _ in 0..MAX_TURNS {
-            body.clear();
-            if let Poll::Ready(answer) = flight.poll_call(&core, cx, &mut body) {
-                core.record(&answer.label, flight.begun_at);
-                return Poll::Ready(());
-            }
-            // Nobody reads the events; taking them keeps the tool from waiting for room.
-            if flight.poll_event(cx, &mut body).is_pending() {
-                member.watch(cx);
-                if member.phase() == Phase::Cancelling {
-                    return Poll::Ready(());
-                }
-                deadline.set(flight.time.deadline());
-                if deadline.poll_expired(cx).is_ready() {
-                    return flight.poll_time(Instant::now(), cx, &mut body).map(drop);
-                }
-                return Poll::Pending;
-            }
-        }
-        // A tool that never stops sending shares its core, and still ends in time.
-        cx.waker().wake_by_ref();
-        if deadline.is_expired() || member.phase() == Phase::Cancelling {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
-    })
-    .await;
 }

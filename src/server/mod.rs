@@ -3,11 +3,11 @@
 //! The main path: [`Server::run`] → `run` (start, wait, stop) → `core` (accept, drain) → `connection` (read, write) →
 //! `exchange` (route, MCP) → `flight` (a call that takes time).
 
+mod apart;
 mod app;
 mod blocking;
 mod bounded;
 mod budget;
-mod call_time;
 mod connection;
 mod core;
 mod data_dir;
@@ -16,6 +16,7 @@ mod error;
 mod exchange;
 mod flight;
 mod hooks;
+mod job;
 mod key_file;
 mod probes;
 mod readiness;

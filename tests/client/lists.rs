@@ -134,3 +134,26 @@ fn completion_names_its_target_and_context() {
         assert_eq!(params["context"], json!({ "arguments": { "a": "1" } }));
     });
 }
+
+#[test]
+fn structured_content_must_fit_what_the_list_promised() {
+    run(|scope| async move {
+        let script = Script::modern(|seen| match seen.method() {
+            "tools/list" => seen
+                .result(json!({ "tools": [{ "name": "t", "inputSchema": { "type": "object" },
+                "outputSchema": { "type": "object", "required": ["n"] } }] })),
+            _ => seen.result(json!({ "content": [], "structuredContent": seen.body["params"]["arguments"] })),
+        });
+        let client = connect(&scope, &script, options()).await;
+        client.call_tool("t", json!({})).await.unwrap();
+        client.list_tools().await.unwrap();
+        client.call_tool("t", json!({ "n": 1 })).await.unwrap();
+        let error = client.call_tool("t", json!({})).await.unwrap_err();
+        assert!(matches!(error, ClientError::Malformed { .. }), "{error}");
+        let mut lenient = options();
+        lenient.check_output = false;
+        let client = connect(&scope, &script, lenient).await;
+        client.list_tools().await.unwrap();
+        client.call_tool("t", json!({})).await.unwrap();
+    });
+}

@@ -13,13 +13,13 @@ use serde_json::{Value, json};
 
 /// What was sent: the head as it was, the body read.
 #[derive(Debug, Clone)]
-pub struct Seen {
-    pub outgoing: Outgoing,
-    pub body: Value,
+pub(crate) struct Seen {
+    pub(crate) outgoing: Outgoing,
+    pub(crate) body: Value,
 }
 
 impl Seen {
-    pub fn method(&self) -> &str {
+    pub(crate) fn method(&self) -> &str {
         match self.outgoing.verb {
             Verb::Post => self.body["method"].as_str().unwrap_or("(response)"),
             Verb::Get => "GET",
@@ -27,30 +27,30 @@ impl Seen {
         }
     }
 
-    pub fn id(&self) -> Value {
+    pub(crate) fn id(&self) -> Value {
         self.body["id"].clone()
     }
 
     /// A result for this request.
-    pub fn result(&self, result: Value) -> Answer {
+    pub(crate) fn result(&self, result: Value) -> Answer {
         Answer::json(200, json!({ "jsonrpc": "2.0", "id": self.id(), "result": result }))
     }
 
     /// An error for this request.
-    pub fn error(&self, status: u16, code: i64, data: Value) -> Answer {
+    pub(crate) fn error(&self, status: u16, code: i64, data: Value) -> Answer {
         let error = json!({ "code": code, "message": "no", "data": data });
         Answer::json(status, json!({ "jsonrpc": "2.0", "id": self.id(), "error": error }))
     }
 
     /// The event that carries a result for this request.
-    pub fn last(&self, result: Value) -> Step {
+    pub(crate) fn last(&self, result: Value) -> Step {
         Step::data(json!({ "jsonrpc": "2.0", "id": self.id(), "result": result }))
     }
 }
 
 /// One step of a stream.
 #[derive(Debug, Clone)]
-pub enum Step {
+pub(crate) enum Step {
     Event(Event),
     Pause(u64),
     Break,
@@ -58,26 +58,26 @@ pub enum Step {
 }
 
 impl Step {
-    pub fn data(message: Value) -> Step {
+    pub(crate) fn data(message: Value) -> Step {
         Step::Event(Event { data: message.to_string().into_bytes(), ..Event::default() })
     }
 
-    pub fn id(id: &str, retry_ms: Option<u64>) -> Step {
+    pub(crate) fn id(id: &str, retry_ms: Option<u64>) -> Step {
         let retry = retry_ms.map(Duration::from_millis);
         Step::Event(Event { id: Some(id.to_owned()), retry, ..Event::default() })
     }
 
-    pub fn note(method: &str, params: Value) -> Step {
+    pub(crate) fn note(method: &str, params: Value) -> Step {
         Step::data(json!({ "jsonrpc": "2.0", "method": method, "params": params }))
     }
 
-    pub fn ask(id: &str, method: &str, params: Value) -> Step {
+    pub(crate) fn ask(id: &str, method: &str, params: Value) -> Step {
         Step::data(json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }))
     }
 }
 
 /// What a message is answered with.
-pub enum Answer {
+pub(crate) enum Answer {
     Http {
         status: u16,
         session: Option<String>,
@@ -92,19 +92,19 @@ pub enum Answer {
 }
 
 impl Answer {
-    pub fn status(status: u16) -> Answer {
+    pub(crate) fn status(status: u16) -> Answer {
         Answer::Http { status, session: None, retry_after: None, body: None }
     }
 
-    pub fn json(status: u16, body: Value) -> Answer {
+    pub(crate) fn json(status: u16, body: Value) -> Answer {
         Answer::Http { status, session: None, retry_after: None, body: Some(body.to_string().into_bytes()) }
     }
 
-    pub fn text(status: u16, text: &str) -> Answer {
+    pub(crate) fn text(status: u16, text: &str) -> Answer {
         Answer::Http { status, session: None, retry_after: None, body: Some(text.as_bytes().to_vec()) }
     }
 
-    pub fn in_session(mut self, id: &str) -> Answer {
+    pub(crate) fn in_session(mut self, id: &str) -> Answer {
         if let Answer::Http { session, .. } = &mut self {
             *session = Some(id.to_owned());
         }
@@ -115,17 +115,17 @@ impl Answer {
 type Writer = Box<dyn Fn(&Seen) -> Answer>;
 
 /// The transport.
-pub struct Script {
+pub(crate) struct Script {
     answer: Writer,
-    pub seen: RefCell<Vec<Seen>>,
-    pub has_headers: Cell<bool>,
+    pub(crate) seen: RefCell<Vec<Seen>>,
+    pub(crate) has_headers: Cell<bool>,
     /// Streams and exchanges that are open.
-    pub open: Rc<Cell<usize>>,
-    pub closed: Cell<bool>,
+    pub(crate) open: Rc<Cell<usize>>,
+    pub(crate) closed: Cell<bool>,
 }
 
 impl Script {
-    pub fn new(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
+    pub(crate) fn new(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
         Rc::new(Script {
             answer: Box::new(answer),
             seen: RefCell::default(),
@@ -136,7 +136,7 @@ impl Script {
     }
 
     /// A server of 2026-07-28; the script answers what is not `server/discover`.
-    pub fn modern(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
+    pub(crate) fn modern(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
         Script::new(move |seen| match seen.method() {
             "server/discover" => seen.result(discovered()),
             _ => answer(seen),
@@ -144,7 +144,7 @@ impl Script {
     }
 
     /// A server of 2025-11-25 with a session; the script answers what does not belong to its beginning.
-    pub fn old(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
+    pub(crate) fn old(answer: impl Fn(&Seen) -> Answer + 'static) -> Rc<Script> {
         let sessions = Cell::new(0);
         Script::new(move |seen| match seen.method() {
             "server/discover" => seen.error(200, -32601, Value::Null),
@@ -158,20 +158,20 @@ impl Script {
     }
 
     /// The methods that were sent, in order.
-    pub fn methods(&self) -> Vec<String> {
+    pub(crate) fn methods(&self) -> Vec<String> {
         self.seen.borrow().iter().map(|seen| seen.method().to_owned()).collect()
     }
 
-    pub fn sent(&self, method: &str) -> Vec<Seen> {
+    pub(crate) fn sent(&self, method: &str) -> Vec<Seen> {
         self.seen.borrow().iter().filter(|seen| seen.method() == method).cloned().collect()
     }
 
-    pub fn count(&self, method: &str) -> usize {
+    pub(crate) fn count(&self, method: &str) -> usize {
         self.sent(method).len()
     }
 
     /// Waits until so many messages of a method were sent.
-    pub async fn until(&self, method: &str, count: usize) {
+    pub(crate) async fn until(&self, method: &str, count: usize) {
         while self.count(method) < count {
             sleep(Duration::from_millis(2)).await;
         }
@@ -183,13 +183,13 @@ fn everything() -> Value {
         "resources": { "subscribe": true, "listChanged": true } })
 }
 
-pub fn discovered() -> Value {
+pub(crate) fn discovered() -> Value {
     json!({ "resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": everything(),
         "_meta": { "io.modelcontextprotocol/serverInfo": { "name": "script", "version": "1" } },
         "ttlMs": 0, "cacheScope": "public" })
 }
 
-pub fn initialized(revision: &str) -> Value {
+pub(crate) fn initialized(revision: &str) -> Value {
     json!({ "protocolVersion": revision, "capabilities": everything(),
         "serverInfo": { "name": "script", "version": "1" } })
 }
@@ -284,12 +284,12 @@ impl EventSource for Steps {
 
 /// A stream that is fed while it is read.
 #[derive(Default)]
-pub struct Feed {
+pub(crate) struct Feed {
     steps: RefCell<VecDeque<Step>>,
 }
 
 impl Feed {
-    pub fn push(&self, step: Step) {
+    pub(crate) fn push(&self, step: Step) {
         self.steps.borrow_mut().push_back(step);
     }
 }

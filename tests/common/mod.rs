@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use ringmesh::{Ended, Registry, Server, ServerConfig, ServerError, ServerHandle, Start};
 
-/// No single wait of a test takes longer.
+pub mod events;
 pub mod tools;
 
+/// No single wait of a test takes longer.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A configuration for tests: loopback, a port of the kernel's choice, few cores.
@@ -155,7 +156,8 @@ impl Client {
         Ok(answer)
     }
 
-    fn headers(&mut self) -> Result<Answer, String> {
+    /// Reads the head of an answer.
+    pub fn headers(&mut self) -> Result<Answer, String> {
         let end = self.until(|buffer| find(buffer, b"\r\n\r\n").map(|at| at + 4))?;
         let head =
             String::from_utf8(self.buffer.drain(..end).collect()).map_err(|error| error.to_string())?;
@@ -177,26 +179,30 @@ impl Client {
         self.try_answer().expect("an answer")
     }
 
-    fn body(&mut self, answer: &Answer) -> Result<Vec<u8>, String> {
+    pub fn body(&mut self, answer: &Answer) -> Result<Vec<u8>, String> {
         if answer.header("transfer-encoding") == Some("chunked") {
             let mut body = Vec::new();
-            loop {
-                let line = self.until(|buffer| find(buffer, b"\r\n").map(|at| at + 2))?;
-                let size: Vec<u8> = self.buffer.drain(..line).collect();
-                let size = String::from_utf8_lossy(&size).trim().to_owned();
-                let size = usize::from_str_radix(&size, 16).map_err(|error| format!("{error}: {size:?}"))?;
-                self.until(|buffer| (buffer.len() >= size + 2).then_some(size + 2))?;
-                let chunk: Vec<u8> = self.buffer.drain(..size + 2).collect();
-                if size == 0 {
-                    return Ok(body);
-                }
-                body.extend_from_slice(&chunk[..size]);
+            while let Some(chunk) = self.chunk()? {
+                body.extend_from_slice(&chunk);
             }
+            return Ok(body);
         }
         let Some(length) = answer.header("content-length") else { return Ok(Vec::new()) };
         let length: usize = length.parse().map_err(|_| format!("bad length {length:?}"))?;
         self.until(|buffer| (buffer.len() >= length).then_some(length))?;
         Ok(self.buffer.drain(..length).collect())
+    }
+
+    /// Reads one chunk; `None` for the last, which is empty.
+    pub fn chunk(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let line = self.until(|buffer| find(buffer, b"\r\n").map(|at| at + 2))?;
+        let size = String::from_utf8_lossy(&self.buffer[..line]).trim().to_owned();
+        let size = usize::from_str_radix(&size, 16).map_err(|error| format!("{error}: {size:?}"))?;
+        let end = line + size + 2;
+        self.until(|buffer| (buffer.len() >= end).then_some(end))?;
+        let chunk = self.buffer[line..end - 2].to_vec();
+        self.buffer.drain(..end);
+        Ok((size > 0).then_some(chunk))
     }
 
     /// Reads until `found` names an end in the buffer.

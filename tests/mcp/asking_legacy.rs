@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use ringmesh::mcp::{
     Call, CallError, Capability, Content, Context, Elicitation, Question, Registry, Role, Sampling,
@@ -157,6 +158,16 @@ fn errors_and_answers_that_do_not_fit_are_failures_that_say_so() {
     }
 }
 
+/// The time of the client's answer is up, long before that of the call, which stands still meanwhile.
+fn let_the_question_expire(call: &mut Call) {
+    let due = call.expires_at().unwrap();
+    let early = due - Duration::from_millis(1);
+    let mut out = Vec::new();
+    assert!(call.poll_expired(early, &mut out).is_pending() && call.is_asking());
+    assert!(call.poll_expired(due, &mut out).is_pending() && out.is_empty());
+    assert!(!call.is_asking() || call.expires_at() > Some(due));
+}
+
 #[test]
 fn a_client_that_does_not_answer_in_time_is_told_and_the_handler_too() {
     let registry = greeter().tool("patient", "", |_: Nothing, context: Context| async move {
@@ -167,7 +178,7 @@ fn a_client_that_does_not_answer_in_time_is_told_and_the_handler_too() {
     let session = open(&server, "2025-11-25", ALL);
     let mut call = start(&server, &session, 1, "greet");
     let asked = questions(&mut call);
-    call.expire_question();
+    let_the_question_expire(&mut call);
     let got = finish(call);
     assert!(got.is_error() && got.content().contains("within 1234 ms"), "{}", got.text);
     assert_eq!(got.error(), Some("client_request_timeout"));
@@ -176,7 +187,7 @@ fn a_client_that_does_not_answer_in_time_is_told_and_the_handler_too() {
     answer(&server, &session, result(&asked[0], name_is("late")));
     let mut call = start(&server, &session, 1, "patient");
     questions(&mut call);
-    call.expire_question();
+    let_the_question_expire(&mut call);
     assert_eq!(finish(call).content(), "went on without");
 }
 

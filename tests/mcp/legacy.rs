@@ -216,15 +216,6 @@ fn delete_ends_a_session() {
 }
 
 #[test]
-fn get_is_refused_with_what_is_allowed() {
-    let server = server();
-    let session = server.open(LEGACY);
-    let got = server.get(&session);
-    expect(&got, 405, -32600, "method_not_allowed");
-    assert_eq!(got.allow, Some("POST, DELETE"));
-}
-
-#[test]
 fn requests_before_the_initialized_notification_are_served() {
     let server = server();
     let session = server.initialize(&Headers::json(), LEGACY);

@@ -3,6 +3,7 @@
 
 mod asking_legacy;
 mod asking_modern;
+mod batches;
 mod cancellation;
 mod catalog;
 mod check_order;
@@ -10,12 +11,14 @@ mod completion;
 mod events;
 mod forms;
 mod legacy;
+mod listen;
 mod modern;
 mod prompts;
 mod registration;
 mod request_state;
 mod resources;
 mod revisions;
+mod session_streams;
 mod sessions;
 mod support;
 mod tool_results;

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use ringmesh::limits::Limits;
 use ringmesh::mcp::{
-    Answer, At, Call, Dispatcher, HeaderLookup, Label, McpOptions, Offload, OffloadFull, Outcome, Registry,
-    RequestHead, Transport,
+    Answer, At, Batch, Call, Dispatcher, Feed, HeaderLookup, Label, McpOptions, Offload, OffloadFull,
+    Outcome, Registry, RequestHead, Transport,
 };
 use serde_json::{Value, json};
 
@@ -74,6 +74,7 @@ pub(crate) struct Headers {
     pub(crate) method: Option<String>,
     pub(crate) name: Option<String>,
     pub(crate) session: Option<String>,
+    pub(crate) last_event_id: Option<String>,
     pub(crate) others: Vec<(String, String)>,
     pub(crate) stream: bool,
     pub(crate) principal: Option<String>,
@@ -106,7 +107,7 @@ impl Headers {
             method: bytes(&self.method),
             name: bytes(&self.name),
             session_id: bytes(&self.session),
-            last_event_id: None,
+            last_event_id: bytes(&self.last_event_id),
             params: self,
             transport: if self.stream { Transport::Stream } else { Transport::Http },
         }
@@ -160,6 +161,26 @@ impl Server {
                 assert!(out.is_empty());
                 Started::Running(call)
             }
+            Outcome::Batch(batch) => panic!("a batch: {batch:?}"),
+            Outcome::Feed(feed) => panic!("a stream: {feed:?}"),
+        }
+    }
+
+    /// Posts what opens a stream.
+    pub(crate) fn listen(&self, headers: &Headers, body: impl AsRef<[u8]>) -> Feed {
+        let mut out = Vec::new();
+        match self.dispatcher.post(&headers.head(), body.as_ref(), &self.at(headers), &mut out) {
+            Outcome::Feed(feed) => feed,
+            other => panic!("no stream: {other:?} {}", String::from_utf8_lossy(&out)),
+        }
+    }
+
+    /// Posts what is a batch.
+    pub(crate) fn batch(&self, headers: &Headers, body: impl AsRef<[u8]>) -> Batch {
+        let mut out = Vec::new();
+        match self.dispatcher.post(&headers.head(), body.as_ref(), &self.at(headers), &mut out) {
+            Outcome::Batch(batch) => batch,
+            other => panic!("no batch: {other:?} {}", String::from_utf8_lossy(&out)),
         }
     }
 
@@ -167,7 +188,16 @@ impl Server {
         let mut out = Vec::new();
         match self.dispatcher.get(&headers.head(), &self.at(headers), &mut out) {
             Outcome::Answer(answer) => Got::new(answer, &out, Vec::new()),
-            Outcome::Call(_) => panic!("a GET is no call"),
+            other => panic!("no answer: {other:?}"),
+        }
+    }
+
+    /// Opens a session's stream.
+    pub(crate) fn open_stream(&self, headers: &Headers) -> Feed {
+        let mut out = Vec::new();
+        match self.dispatcher.get(&headers.head(), &self.at(headers), &mut out) {
+            Outcome::Feed(feed) => feed,
+            other => panic!("no stream: {other:?} {}", String::from_utf8_lossy(&out)),
         }
     }
 
@@ -175,7 +205,7 @@ impl Server {
         let mut out = Vec::new();
         match self.dispatcher.delete(&headers.head(), &self.at(headers), &mut out) {
             Outcome::Answer(answer) => Got::new(answer, &out, Vec::new()),
-            Outcome::Call(_) => panic!("a DELETE is no call"),
+            other => panic!("no answer: {other:?}"),
         }
     }
 
@@ -348,4 +378,35 @@ impl Offload for Threads {
 /// A server whose blocking tools get a thread each.
 pub(crate) fn with_pool(registry: Registry) -> Server {
     Server::with(registry, McpOptions { offload: Some(Arc::new(Threads)), ..McpOptions::default() })
+}
+
+/// An event of a stream, as it goes out.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) id: Option<String>,
+    pub(crate) retry_ms: Option<u64>,
+    /// `Null` for empty data.
+    pub(crate) data: Value,
+}
+
+/// Takes the events of a stream that are there.
+pub(crate) fn feed_events(feed: &mut Feed) -> Vec<Event> {
+    let cx = &mut Context::from_waker(Waker::noop());
+    let mut events = Vec::new();
+    loop {
+        let mut out = Vec::new();
+        let Poll::Ready(head) = feed.poll_event(cx, &mut out) else { return events };
+        assert!(!out.contains(&b'\n'), "one line");
+        let data = if out.is_empty() { Value::Null } else { serde_json::from_slice(&out).expect("JSON") };
+        events.push(Event { id: head.id.map(|id| id.to_string()), retry_ms: head.retry_ms, data });
+    }
+}
+
+/// How a stream has ended, and its last message.
+pub(crate) fn feed_end(feed: &mut Feed) -> Option<(Answer, Value)> {
+    let mut out = Vec::new();
+    match feed.poll(&mut Context::from_waker(Waker::noop()), &mut out) {
+        Poll::Ready(answer) => Some((answer, serde_json::from_slice(&out).unwrap_or_default())),
+        Poll::Pending => None,
+    }
 }

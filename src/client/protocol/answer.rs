@@ -114,7 +114,7 @@ pub(crate) fn read_body(
 /// Whether a message answers the request `id`. An error may come without an id when the request was not understood.
 fn is_response(message: &Message, id: u64, or_unnamed: bool) -> bool {
     match message {
-        Message::Response { id: Some(given), .. } => *given == Value::from(id),
+        Message::Response { id: Some(given), .. } => *given == id,
         Message::Response { id: None, outcome: Err(_) } => or_unnamed,
         _ => false,
     }

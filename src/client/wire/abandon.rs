@@ -28,7 +28,7 @@ impl Abandon {
     }
 
     /// The request was answered, or never reached the server.
-    pub(super) fn is_over(mut self) {
+    pub(super) fn disarm(mut self) {
         self.armed = false;
     }
 }
@@ -51,7 +51,7 @@ impl Drop for Abandon {
         let outgoing = link.notice(&self.session, message::notification("notifications/cancelled", &params));
         let pending = Pending::new(link);
         let task = async move {
-            let told = pending.0.transport.exchange(outgoing).await;
+            let told = pending.0.exchange(outgoing).await;
             tracing::trace!(?told, "a request was given up");
         };
         // A scope that takes no more tasks is ending, and the connections with it.

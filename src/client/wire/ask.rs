@@ -145,7 +145,7 @@ impl Link {
             .as_ref()
             .map_or_else(|failure| failure.status.is_some() || failure.ran == Ran::No, |_| true)
         {
-            abandon.is_over();
+            abandon.disarm();
         }
         outcome
     }

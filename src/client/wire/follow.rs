@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::ask::Attempt;
@@ -54,7 +53,7 @@ impl Link {
         patience: &mut Patience,
     ) -> Option<Result<Box<RawValue>, Failure>> {
         match message {
-            Message::Response { id: Some(id), outcome } if id == Value::from(attempt.id) => {
+            Message::Response { id: Some(id), outcome } if id == attempt.id => {
                 return Some(of_outcome(&Head { status: 200, ..Head::default() }, outcome));
             }
             Message::Response { id, .. } => {

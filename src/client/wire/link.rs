@@ -7,9 +7,11 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use event_listener::Event;
+use futures_lite::future;
 use serde_json::{Map, Value, json};
 
 use super::gate::Gate;
+use super::known::KnownTool;
 use super::queue::Waiting;
 use super::standing::Standing;
 use crate::client::error::ClientError;
@@ -17,29 +19,21 @@ use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
 use crate::client::revision::Revision;
-use crate::client::transport::{Outgoing, OutgoingHead, Transport, Verb};
-use crate::mcp::{HeaderParam, LogLevel};
-use crate::runtime::{Scope, StopFlag};
+use crate::client::transport::{Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb};
+use crate::mcp::LogLevel;
+use crate::runtime::{Scope, StopFlag, sleep};
 
 /// How long a message may take that nobody waits for: a notice, an answer, an end.
 pub(crate) const NOTICE_TIME: Duration = Duration::from_secs(5);
 
 /// What was agreed with the server. It is replaced as a whole.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Session {
     pub(crate) revision: Revision,
     /// `Mcp-Session-Id`, where an older server gave one.
     pub(crate) id: Option<String>,
     /// Whether the revision is agreed, so that headers name it.
     pub(crate) agreed: bool,
-}
-
-/// What is known of a tool from the last list.
-#[derive(Debug, Clone)]
-pub(crate) struct KnownTool {
-    /// The parameters to mirror, or why the tool must not be called.
-    pub(crate) params: Result<Vec<HeaderParam>, String>,
-    pub(crate) repeatable: bool,
 }
 
 /// One request, whatever its id will be.
@@ -78,7 +72,8 @@ pub(crate) struct Link {
     pub(crate) options: ClientOptions,
     pub(crate) session: RefCell<Rc<Session>>,
     pub(crate) server: OnceCell<ServerDescription>,
-    pub(crate) tools: RefCell<BTreeMap<String, KnownTool>>,
+    /// The tools of the last list.
+    pub(crate) tools: RefCell<BTreeMap<String, Rc<KnownTool>>>,
     pub(crate) level: Cell<Option<LogLevel>>,
     /// Where to tell of changes, and what an older server was asked to watch.
     pub(crate) listeners: RefCell<Vec<Weak<Waiting>>>,
@@ -196,6 +191,16 @@ impl Link {
         let head = self.head(session);
         let (timeout, idle_timeout) = (NOTICE_TIME.min(self.options.request_timeout), None);
         Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: false }
+    }
+
+    /// An exchange that ends in its time, whatever the transport makes of that.
+    pub(crate) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, TransportError> {
+        let timeout = outgoing.timeout;
+        let late = async {
+            sleep(timeout).await;
+            Err(TransportError::Timeout { what: "the answer" })
+        };
+        future::or(self.transport.exchange(outgoing), late).await
     }
 
     /// Starts a task of this client in the caller's scope.

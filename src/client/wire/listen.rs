@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures_lite::future;
 use serde_json::{Map, Value, json};
 
 use super::link::Link;
@@ -170,10 +171,13 @@ impl Link {
         if filter.uris.len() > most {
             return Err(exceeded("max_subscribed_resources", most));
         }
-        if self.revision().is_modern() {
-            self.listen_modern(filter).await
-        } else {
-            self.listen_old(filter).await
+        let closed = async {
+            self.closed.stopped().await;
+            Err(ClientError::Closed)
+        };
+        match self.revision().is_modern() {
+            true => future::or(self.listen_modern(filter), closed).await,
+            false => future::or(self.listen_old(filter), closed).await,
         }
     }
 }

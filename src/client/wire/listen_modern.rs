@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use futures_lite::future;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::crowd::{Crowd, Patience};
 use super::link::{Ask, Link, Session};
@@ -115,7 +115,7 @@ impl Link {
         let mut all = Vec::new();
         for message in messages {
             match message {
-                Message::Response { id: Some(given), outcome } if given == Value::from(id) => {
+                Message::Response { id: Some(given), outcome } if given == id => {
                     of_outcome(&Head { status: 200, ..Head::default() }, outcome)?;
                     all.push(Came::End);
                 }

@@ -118,7 +118,7 @@ impl Link {
         let (timeout, idle_timeout) = (self.options.request_timeout, None);
         let outgoing =
             Outgoing { verb: Verb::Get, body: Vec::new(), head, timeout, idle_timeout, idempotent: true };
-        let incoming = self.transport.exchange(outgoing).await;
+        let incoming = self.exchange(outgoing).await;
         let incoming = incoming.map_err(|error| Failure::of_transport(self.transport.target(), error))?;
         let in_session = session.id.is_some();
         let head = Head {
@@ -203,7 +203,7 @@ impl Link {
     ) -> Result<Rc<Session>, ClientError> {
         let lost = failure.ran == Ran::NoSession;
         let passing = failure.may_repeat(true) || failure.status >= Some(500);
-        if !lost && !(passing && was_open) {
+        if !(lost || passing && was_open) {
             return Err(failure.error);
         }
         let resume = follow.broken(&self.options.limits, retry::random());

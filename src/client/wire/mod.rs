@@ -7,6 +7,7 @@ mod ask;
 mod crowd;
 mod follow;
 mod gate;
+mod known;
 mod link;
 mod listen;
 mod listen_modern;
@@ -16,5 +17,6 @@ mod serve;
 mod session;
 mod standing;
 
-pub(crate) use link::{Ask, KnownTool, Link};
+pub(crate) use known::KnownTool;
+pub(crate) use link::{Ask, Link};
 pub use listen::{ListenFilter, Subscription};

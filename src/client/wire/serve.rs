@@ -43,7 +43,7 @@ impl Link {
         let reply = async move {
             let outcome = answer.await;
             let outgoing = self.notice(session, message::response(&id, &outcome));
-            match self.transport.exchange(outgoing).await {
+            match self.exchange(outgoing).await {
                 Ok(incoming) if (200..300).contains(&incoming.status) => {}
                 Ok(incoming) => {
                     tracing::warn!(status = incoming.status, "the server refused an answer to its question")
@@ -66,7 +66,7 @@ impl Link {
         match read(method, params) {
             Told::Log(message) => handlers.log.iter().for_each(|handler| handler(message.clone())),
             Told::Progress(progress) => {
-                let ours = attempt.filter(|attempt| progress.token == Value::from(attempt.id));
+                let ours = attempt.filter(|attempt| progress.token == attempt.id);
                 let Some(attempt) = ours else { return false };
                 attempt.ask.options.progress.iter().for_each(|handler| handler(progress.clone()));
                 handlers.progress.iter().for_each(|handler| handler(progress.clone()));

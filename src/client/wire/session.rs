@@ -25,6 +25,9 @@ const PROBE_TIME: Duration = Duration::from_secs(10);
 /// The longest session id; the protocol names no bound.
 const MAX_SESSION_ID_BYTES: usize = 1_024;
 
+/// How far the transport's clock and this one may be apart.
+const CLOCKS_APART: Duration = Duration::from_millis(50);
+
 impl Link {
     /// Agrees on a revision with the server.
     pub(crate) async fn connect(self: &Rc<Self>) -> Result<(), ClientError> {
@@ -176,8 +179,7 @@ impl Link {
     /// Sends a notification.
     pub(crate) async fn notify(&self, session: &Session, method: &str) -> Result<(), ClientError> {
         let outgoing = self.notice(session, message::notification(method, &Map::new()));
-        let incoming =
-            self.transport.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
+        let incoming = self.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
         if (200..300).contains(&incoming.status) {
             return Ok(());
         }
@@ -192,8 +194,7 @@ impl Link {
             return Ok(());
         }
         let outgoing = Outgoing { verb: Verb::Delete, ..self.notice(&session, Vec::new()) };
-        let incoming =
-            self.transport.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
+        let incoming = self.exchange(outgoing).await.map_err(|error| self.transport_error(error))?;
         match incoming.status {
             200..=299 | 404 | 405 => Ok(()),
             status => {
@@ -208,8 +209,7 @@ impl Link {
         let session = self.session();
         let outgoing = Outgoing { verb: Verb::Get, ..self.notice(&session, Vec::new()) };
         let look = async {
-            let IncomingContent::Events(mut source) = self.transport.exchange(outgoing).await.ok()?.content
-            else {
+            let IncomingContent::Events(mut source) = self.exchange(outgoing).await.ok()?.content else {
                 return None;
             };
             source.next().await?.ok()?.name
@@ -233,7 +233,7 @@ impl Link {
         error: TransportError,
     ) -> Failure {
         match error {
-            TransportError::Timeout { .. } if patience.left().is_zero() => {
+            TransportError::Timeout { .. } if patience.left() < CLOCKS_APART => {
                 attempt.timed_out(patience.spent(Instant::now()))
             }
             error => Failure::of_transport(self.transport.target(), error),

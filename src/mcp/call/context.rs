@@ -139,6 +139,17 @@ impl Context {
         self.state.signals.cancel_reason().is_some()
     }
 
+    /// Closes the connection of the call's event stream once all events so far were sent; the call goes on, and the
+    /// client comes back for the rest of the stream (2025-11-25, "Sending Messages to the Server").
+    ///
+    /// For calls that take long: they need not hold a connection. In other revisions, whose clients do not come back,
+    /// this does nothing.
+    pub fn close_stream(&self) {
+        if self.state.revision.primes_streams() && self.state.session.is_some() {
+            self.state.signals.hang_up();
+        }
+    }
+
     /// When the call will be cancelled for taking too long. It moves on by the time that questions to the client took.
     pub fn deadline(&self) -> Instant {
         let extended = Duration::from_millis(self.state.extended_ms.load(Ordering::Relaxed));

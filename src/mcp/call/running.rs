@@ -4,8 +4,10 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::limits::Limit;
+use crate::mcp::call::call_time::{CallTime, Over};
 use crate::mcp::call::context::CallState;
 use crate::mcp::call::outcome;
 use crate::mcp::call::signals::CancelReason;
@@ -13,7 +15,9 @@ use crate::mcp::message::answer::{Answer, Label, Refusal};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
+use crate::mcp::session::entry::Session;
 use crate::mcp::session::pending::Reply as ClientReply;
+use crate::mcp::session::replay::Replay;
 
 /// A handler in flight, to be polled by the task of its connection; nothing is spawned for it.
 ///
@@ -30,12 +34,14 @@ pub struct Call {
     finished: Option<Result<Produced, CallError>>,
     label: Label,
     registered: bool,
+    time: CallTime,
 }
 
 impl Call {
     pub(crate) fn new(state: Arc<CallState>, future: HandlerFuture) -> Call {
         let label = state.label();
-        Call { state, future: Some(future), finished: None, label, registered: false }
+        let time = CallTime::new(state.deadline);
+        Call { state, future: Some(future), finished: None, label, registered: false, time }
     }
 
     /// Runs the handler on. When it has ended and all events were taken, appends the JSON-RPC message to `out`.
@@ -44,6 +50,7 @@ impl Call {
     pub fn poll(&mut self, cx: &mut TaskContext<'_>, out: &mut Vec<u8>) -> Poll<Answer> {
         if self.future.is_some() {
             self.advance(cx);
+            self.note_time();
         }
         if self.finished.is_some() && !self.state.signals.has_events() {
             let finished = self.finished.take().expect("invariant: checked one line above");
@@ -86,26 +93,57 @@ impl Call {
         self.state.asking.is_waiting()
     }
 
-    /// Ends the wait for the client's answers, because their time is up: the handler sees an error at each open
-    /// question. Poll the call again.
-    pub fn expire_question(&mut self) {
-        let _ = self.state.asking.give_up(|| ClientReply::TimedOut);
-    }
-
     /// Ends the wait for the client's answers, because nobody can bring the questions to the client while the call
     /// runs; true when there was one. Poll the call again.
     pub fn refuse_question(&mut self) -> bool {
         self.state.asking.give_up(|| ClientReply::Unreachable)
     }
 
-    /// Moves the deadline that the handler sees, after its time stood still for so long.
-    pub fn extend(&mut self, by: Duration) {
-        self.state.extend(by);
+    /// When [`Call::poll_expired`] is due: the call's own time, or that of its client's answer, is up. Never, once only
+    /// its events stand before its answer. May change with each [`Call::poll`].
+    pub fn expires_at(&self) -> Option<Instant> {
+        (!self.is_finished()).then(|| self.time.deadline())
+    }
+
+    /// The session that keeps the call's events for a client that comes back.
+    pub(crate) fn session(&self) -> Option<&Arc<Session>> {
+        self.state.session.as_ref()
+    }
+
+    /// Whether the author wants the connection of the call's stream closed.
+    pub(crate) fn wants_hang_up(&self) -> bool {
+        !self.is_finished() && self.state.signals.wants_hang_up()
+    }
+
+    /// As [`Call::wants_hang_up`], once.
+    pub(crate) fn take_hang_up(&self) -> bool {
+        self.state.signals.take_hang_up()
+    }
+
+    /// What the process keeps for clients that resume.
+    pub(crate) fn replay(&self) -> &Arc<Replay> {
+        &self.state.snapshot.shared().replay
     }
 
     /// The time the call may take.
     pub fn timeout(&self) -> Duration {
         self.state.timeout
+    }
+
+    /// Does what is due at `now`, see [`Call::expires_at`]. Where the time of the client's answer is up, the handler
+    /// sees an error at each open question when it is polled; where the call's own is, it is stopped and answered.
+    pub fn poll_expired(&mut self, now: Instant, out: &mut Vec<u8>) -> Poll<Answer> {
+        match self.time.over(now).filter(|_| !self.is_finished()) {
+            Some(Over::Call) => Poll::Ready(self.expire(out)),
+            Some(Over::Question) => {
+                if let Some(stood_still) = self.time.give_up(now) {
+                    self.state.extend(stood_still);
+                }
+                self.state.asking.give_up(|| ClientReply::TimedOut);
+                Poll::Pending
+            }
+            None => Poll::Pending,
+        }
     }
 
     /// Stops the call because its time is up and says so, with its name and the limit: in a result with `isError: true`
@@ -167,6 +205,10 @@ impl Call {
 
     fn advance(&mut self, cx: &mut TaskContext<'_>) {
         let Some(future) = self.future.as_mut() else { return };
+        // The handler may look at its deadline.
+        if let Some(stood_still) = self.time.catch_up(self.state.snapshot.shared().options.monotonic_clock) {
+            self.state.extend(stood_still);
+        }
         match catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx))) {
             Ok(Poll::Pending) if self.state.asking.is_suspended() => {
                 self.finish(Err(CallError(Failure::InputRequired)));
@@ -174,6 +216,16 @@ impl Call {
             Ok(Poll::Pending) => self.linger(),
             Ok(Poll::Ready(finished)) => self.finish(finished),
             Err(panic) => self.finish(Err(outcome::panicked(self.state.name(), &*panic))),
+        }
+    }
+
+    /// The call's own time stands still from a question to its answer.
+    fn note_time(&mut self) {
+        let options = &self.state.snapshot.shared().options;
+        let asking = self.finished.is_none() && self.state.asking.is_waiting();
+        let time = options.limits.duration(Limit::ClientRequestTime);
+        if let Some(stood_still) = self.time.note(asking, time, options.monotonic_clock) {
+            self.state.extend(stood_still);
         }
     }
 

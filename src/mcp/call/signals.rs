@@ -30,6 +30,8 @@ pub(crate) struct Signals {
     cancelled: AtomicU8,
     /// True while an event is queued, so that a look costs no lock.
     queued: AtomicBool,
+    /// The author wants the stream's connection closed.
+    hang_up: AtomicBool,
     /// How often an event found the queue full.
     full: AtomicU32,
     inner: Mutex<Inner>,
@@ -148,6 +150,25 @@ impl Signals {
             waker.wake();
         }
         Offer::Done
+    }
+
+    /// Asks that the connection of the call's stream be closed.
+    pub(crate) fn hang_up(&self) {
+        self.hang_up.store(true, Ordering::Release);
+        let waker = self.lock().waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Whether that was asked and not done yet.
+    pub(crate) fn wants_hang_up(&self) -> bool {
+        self.hang_up.load(Ordering::Acquire)
+    }
+
+    /// As [`Signals::wants_hang_up`]; it is done now.
+    pub(crate) fn take_hang_up(&self) -> bool {
+        self.wants_hang_up() && self.hang_up.swap(false, Ordering::AcqRel)
     }
 
     /// How often an event found the queue full.

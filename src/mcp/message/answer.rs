@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
+use crate::limits::Limits;
+use crate::mcp::call::batch::Batch;
 use crate::mcp::call::running::Call;
+use crate::mcp::listen::feed::Feed;
 use crate::mcp::message::era::{Era, Revision};
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
@@ -16,6 +19,10 @@ pub enum Outcome {
     Answer(Answer),
     /// A handler runs; its call is to be polled.
     Call(Call),
+    /// Several messages in one array; their calls are to be polled.
+    Batch(Batch),
+    /// A stream of events; it is to be polled for as long as its client reads.
+    Feed(Feed),
 }
 
 /// The answer to a message; its JSON, if any, was appended to the caller's buffer.
@@ -91,6 +98,17 @@ impl Refusal {
         let data = String::from_utf8(data).expect("invariant: a JSON string is UTF-8");
         Refusal::new(ErrorKind::ResourceNotFound, format!("Resource not found: {}", excerpt(uri)))
             .with_data(data)
+    }
+
+    /// Refuses URIs beyond the limit.
+    pub(crate) fn check_uri_length(uri: &str, limits: &Limits) -> Result<(), Refusal> {
+        let max = limits.max_uri_bytes;
+        if uri.len() as u64 <= max {
+            return Ok(());
+        }
+        let message = format!("Invalid params: the URI has {} bytes; max_uri_bytes is {max}", uri.len());
+        let data = format!(r#"{{"limit":"max_uri_bytes","max":{max}}}"#);
+        Err(Refusal::new(ErrorKind::UriTooLong, message).with_data(data))
     }
 
     /// Writes the error and says how to send it. `id` is the request's id as JSON text, absent when it is not known:

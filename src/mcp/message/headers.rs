@@ -35,6 +35,11 @@ pub(crate) fn accepts_both(accept: &[u8]) -> bool {
         || (admits(accept, b"application", b"json") && admits(accept, b"text", b"event-stream"))
 }
 
+/// True when an `Accept` value admits event streams.
+pub(crate) fn accepts_events(accept: &[u8]) -> bool {
+    admits(accept, b"text", b"event-stream")
+}
+
 /// True when one of the media ranges in `accept` covers the type with a weight above zero.
 fn admits(accept: &[u8], main: &[u8], sub: &[u8]) -> bool {
     accept.split(|byte| *byte == b',').any(|range| {

@@ -11,6 +11,8 @@ macro_rules! methods {
             OtherNotification,
             /// A JSON-RPC response of a client.
             Response,
+            /// A JSON-RPC batch as a whole; its requests count by themselves.
+            Batch,
             /// HTTP GET.
             Get,
             /// HTTP DELETE.
@@ -25,6 +27,7 @@ macro_rules! methods {
                 $(MethodKind::$variant,)*
                 MethodKind::OtherNotification,
                 MethodKind::Response,
+                MethodKind::Batch,
                 MethodKind::Get,
                 MethodKind::Delete,
                 MethodKind::Unknown,
@@ -45,6 +48,7 @@ macro_rules! methods {
                     $(MethodKind::$variant => $name,)*
                     MethodKind::OtherNotification => "notification",
                     MethodKind::Response => "response",
+                    MethodKind::Batch => "batch",
                     MethodKind::Get => "http_get",
                     MethodKind::Delete => "http_delete",
                     MethodKind::Unknown => "unknown",

@@ -102,6 +102,24 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// The texts of an array's members, at most `most` of them; the next byte is its bracket.
+    pub(crate) fn members(&mut self, most: usize) -> Option<Vec<&'a str>> {
+        let mut members = Vec::new();
+        self.descend()?;
+        if self.peek() == Some(b']') {
+            return Some(members);
+        }
+        while members.len() < most {
+            members.push(self.value()?);
+            match self.peek()? {
+                b',' => self.at += 1,
+                b']' => break,
+                _ => return None,
+            }
+        }
+        Some(members)
+    }
+
     /// Fails unless only white space is left.
     pub(crate) fn end(&mut self) -> Option<()> {
         self.peek().is_none().then_some(())
@@ -295,6 +313,19 @@ mod tests {
         {
             assert_eq!(Scanner::new(text, 9).value(), Some(value));
         }
+    }
+
+    #[test]
+    fn an_array_is_taken_apart() {
+        let members = |text, most| {
+            let mut scanner = Scanner::new(text, 9);
+            assert_eq!(scanner.peek(), Some(b'['));
+            scanner.members(most)
+        };
+        assert_eq!(members(" [ 1 , [2,3] ,{} ] ", 9), Some(vec!["1", "[2,3]", "{}"]));
+        assert_eq!(members("[1,2,3,4]", 2), Some(vec!["1", "2"]));
+        assert_eq!(members("[ ]", 2), Some(vec![]));
+        assert_eq!(members("[1 2]", 9), None);
     }
 
     #[test]

@@ -64,7 +64,7 @@ impl Dispatcher {
             "ref/prompt" => find_prompt(request, member("name")?).map(Target::PromptArgument),
             "ref/resource" => {
                 let uri = member("uri")?;
-                self.check_uri(uri)?;
+                Refusal::check_uri_length(uri, &self.shared.options.limits)?;
                 self.find_template(request, uri).map(Target::TemplateVariable)
             }
             other => {

@@ -42,6 +42,13 @@ pub(crate) struct Request<'a> {
     pub(crate) kind: MethodKind,
 }
 
+/// What a body is.
+enum Form<'a> {
+    Message,
+    /// A JSON array; its text.
+    Batch(&'a str),
+}
+
 impl Dispatcher {
     /// Builds a dispatcher.
     ///
@@ -83,16 +90,11 @@ impl Dispatcher {
             return refuse_early(out, &refusal, None);
         }
         let mut message = Message::default();
-        if let Err(refusal) = self.parse(body, &mut message) {
-            return refuse_early(out, &refusal, None);
+        match self.parse(body, &mut message) {
+            Ok(Form::Message) => self.take(head, &message, at, out),
+            Ok(Form::Batch(text)) => self.take_batch(head, text, at, out),
+            Err(refusal) => refuse_early(out, &refusal, None),
         }
-        self.take(head, &message, at, out)
-    }
-
-    /// Takes a GET: this server offers no stream on it.
-    pub fn get(&self, _head: &RequestHead<'_>, _at: &At<'_>, out: &mut Vec<u8>) -> Outcome {
-        let message = "This endpoint offers no event stream on GET; send requests with POST";
-        method_not_allowed(out, MethodKind::Get, Era::Unknown, message, "POST, DELETE")
     }
 
     /// Takes a DELETE: the end of a session.
@@ -104,9 +106,11 @@ impl Dispatcher {
         Outcome::Answer(self.delete_session(head, at, out))
     }
 
-    /// Ends the sessions whose time is over, and says how many; call it every few seconds.
+    /// Ends the sessions and forgets the streams whose time is over; says how many sessions. Call it every second or so.
     pub fn sweep(&self, now: Instant) -> usize {
-        self.shared.sessions.sweep(now)
+        let ended = self.shared.sessions.sweep(now);
+        self.shared.replay.sweep(now);
+        ended
     }
 
     /// How many sessions there are.
@@ -124,7 +128,7 @@ impl Dispatcher {
         self.shared.tool_labels.iter().map(String::as_str)
     }
 
-    fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<(), Refusal> {
+    fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not UTF-8 from byte {at} on"))
@@ -143,10 +147,10 @@ impl Dispatcher {
             }
         })?;
         if message.kind == Kind::Object {
-            return Ok(());
+            return Ok(Form::Message);
         }
         match text.trim_ascii_start().starts_with('[') {
-            true => Err(Refusal::new(ErrorKind::Batch, "Batches are not served; send one message a request")),
+            true => Ok(Form::Batch(text)),
             false => Err(Refusal::new(ErrorKind::InvalidRequest, "A JSON-RPC message is a JSON object")),
         }
     }
@@ -216,7 +220,7 @@ fn check_media_types(head: &RequestHead<'_>) -> Result<(), Refusal> {
 }
 
 /// The method of a request or notification, `None` for a response.
-fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
+pub(crate) fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Refusal> {
     let invalid = |sentence: Cow<'static, str>| Err(Refusal::new(ErrorKind::InvalidRequest, sentence));
     if let Some(key) = message.duplicate {
         return invalid(format!("The key {key} occurs twice").into());
@@ -240,7 +244,7 @@ fn check_envelope<'a>(message: &Message<'a>) -> Result<Option<Cow<'a, str>>, Ref
 }
 
 /// The id to answer with, where the message as a whole is refused.
-fn known_id<'a>(message: &Message<'a>) -> Option<&'a str> {
+pub(crate) fn known_id<'a>(message: &Message<'a>) -> Option<&'a str> {
     let usable = message.duplicate != Some("id") && message.method.is_some();
     message.id.filter(|id| usable && envelope::is_string_or_integer(id))
 }
@@ -249,7 +253,7 @@ fn refuse_early(out: &mut Vec<u8>, refusal: &Refusal, id: Option<&str>) -> Outco
     Outcome::Answer(refusal.answer(out, id, None, Label::new(MethodKind::Unknown, Era::Unknown)))
 }
 
-fn method_not_allowed(
+pub(crate) fn method_not_allowed(
     out: &mut Vec<u8>,
     method: MethodKind,
     era: Era,

@@ -20,7 +20,7 @@ use crate::mcp::message::scan::text;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
 use crate::mcp::serve::methods::{check_offered, is_call, is_list, method_not_found};
 use crate::mcp::serve::tools_call::{CallMeta, check_progress_token};
-use crate::mcp::session::entry::{Session, SessionId};
+use crate::mcp::session::entry::{InUse, Session, SessionId};
 
 impl Dispatcher {
     pub(crate) fn take_legacy(&self, request: &Request<'_>, out: &mut Vec<u8>) -> Outcome {
@@ -28,8 +28,30 @@ impl Dispatcher {
         let Some(id) = request.id else {
             return Outcome::Answer(self.take_notification(request, label, out));
         };
-        let mut revision = None;
-        self.serve_legacy(request, id, label, &mut revision, out)
+        if request.kind == MethodKind::Initialize {
+            let answer = self.initialize(request, id, label, out);
+            let newest = Some(Revision::NEWEST_LEGACY);
+            return Outcome::Answer(
+                answer.unwrap_or_else(|refusal| refusal.answer(out, Some(id), newest, label)),
+            );
+        }
+        match self.session(request.head, request.at) {
+            Ok(session) => self.serve_in_session(request, id, &InUse(session), label, out),
+            Err(refusal) => Outcome::Answer(refusal.answer(out, Some(id), None, label)),
+        }
+    }
+
+    /// Serves any request but `initialize`.
+    pub(crate) fn serve_in_session(
+        &self,
+        request: &Request<'_>,
+        id: &str,
+        session: &InUse,
+        label: Label,
+        out: &mut Vec<u8>,
+    ) -> Outcome {
+        let revision = Some(session.0.revision);
+        self.serve_legacy(request, id, &session.0, label, out)
             .unwrap_or_else(|refusal| Outcome::Answer(refusal.answer(out, Some(id), revision, label)))
     }
 
@@ -37,41 +59,37 @@ impl Dispatcher {
         &self,
         request: &Request<'_>,
         id: &str,
+        session: &Arc<Session>,
         label: Label,
-        revision: &mut Option<Revision>,
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
-        if request.kind == MethodKind::Initialize {
-            *revision = Some(Revision::NEWEST_LEGACY);
-            return self.initialize(request, id, label, out).map(Outcome::Answer);
-        }
-        let session = InUse(self.session(request.head, request.at)?);
-        *revision = Some(session.0.revision);
         check_params(request)?;
         check_progress_token(request)?;
         if request.kind != MethodKind::Ping {
-            self.shared.sessions.initialized(&session.0, request.at.now);
+            self.shared.sessions.initialized(session, request.at.now);
         }
         check_offered(request)?;
         match request.kind {
             kind if is_call(kind) => {
                 // The call leaves the session on its own, after this function has.
-                session.0.enter();
+                session.enter();
                 let meta = CallMeta {
-                    revision: session.0.revision,
+                    revision: session.revision,
                     capabilities: ClientCapabilities::default(),
                     log_level: None,
-                    session: Some(session.0.clone()),
+                    session: Some(session.clone()),
                     asking: Asking::default(),
                 };
                 return self.start_call(request, id, meta, out);
             }
-            kind if is_list(kind) => return self.list(request, id, session.0.revision, label, out),
+            kind if is_list(kind) => return self.list(request, id, session.revision, label, out),
             MethodKind::Ping => write_result(out, id, b"{}"),
             MethodKind::LoggingSetLevel => {
-                session.0.set_log_level(level(request)?);
+                session.set_log_level(level(request)?);
                 write_result(out, id, b"{}");
             }
+            MethodKind::ResourcesSubscribe => self.subscribe(request, session, id, out)?,
+            MethodKind::ResourcesUnsubscribe => self.unsubscribe(request, session, id, out)?,
             _ => return Err(method_not_found(request)),
         }
         Ok(Outcome::Answer(Answer::with_body(200, label)))
@@ -111,10 +129,17 @@ impl Dispatcher {
     }
 
     fn take_notification(&self, request: &Request<'_>, label: Label, out: &mut Vec<u8>) -> Answer {
-        let session = match self.session(request.head, request.at) {
-            Ok(session) => InUse(session),
-            Err(refusal) => return refusal.answer(out, None, None, label),
-        };
+        match self.session(request.head, request.at) {
+            Ok(session) => {
+                self.notify(request, &InUse(session));
+                Answer::empty(202, label)
+            }
+            Err(refusal) => refusal.answer(out, None, None, label),
+        }
+    }
+
+    /// Acts on a notification; one that means nothing here is dropped.
+    pub(crate) fn notify(&self, request: &Request<'_>, session: &InUse) {
         match request.kind {
             MethodKind::NotificationsInitialized => {
                 self.shared.sessions.initialized(&session.0, request.at.now);
@@ -129,7 +154,6 @@ impl Dispatcher {
             }
             _ => {}
         }
-        Answer::empty(202, label)
     }
 
     /// A client's response to a request of the server. One that answers nothing is accepted and dropped.
@@ -143,12 +167,16 @@ impl Dispatcher {
         let label = Label::new(MethodKind::Response, Era::Legacy);
         match self.session(head, at) {
             Ok(session) => {
-                let session = InUse(session);
-                waiting::take_response(&session.0, message);
+                self.take_client_response(&InUse(session), message);
                 Answer::empty(202, label)
             }
             Err(refusal) => refusal.answer(out, None, None, label),
         }
+    }
+
+    /// Hands a client's response to whoever waits for it; there is nobody yet, so it is dropped.
+    pub(crate) fn take_client_response(&self, session: &InUse, message: &Message<'_>) {
+        waiting::take_response(&session.0, message);
     }
 
     pub(crate) fn delete_session(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
@@ -164,7 +192,7 @@ impl Dispatcher {
     }
 
     /// The session that the headers name, entered; the caller leaves it.
-    fn session(&self, head: &RequestHead<'_>, at: &At<'_>) -> Result<Arc<Session>, Refusal> {
+    pub(crate) fn session(&self, head: &RequestHead<'_>, at: &At<'_>) -> Result<Arc<Session>, Refusal> {
         let refuse = |kind, sentence: String| Err(Refusal::new(kind, sentence));
         let version = head.protocol_version.map(|name| Revision::parse(name).ok_or(name));
         if let Some(Err(name)) = version {
@@ -194,15 +222,6 @@ impl Dispatcher {
             return refuse(ErrorKind::SessionVersion, sentence);
         }
         Ok(session)
-    }
-}
-
-/// A session that was entered, and is left at the end of the scope.
-struct InUse(Arc<Session>);
-
-impl Drop for InUse {
-    fn drop(&mut self) {
-        self.0.leave(None);
     }
 }
 

@@ -1,5 +1,6 @@
 //! From a message to its answer: the checks of each era and the methods.
 
+pub(crate) mod batch;
 pub(crate) mod begin;
 pub(crate) mod completion;
 pub(crate) mod dispatcher;
@@ -10,4 +11,6 @@ pub(crate) mod options;
 pub(crate) mod prompts;
 pub(crate) mod resources;
 pub(crate) mod snapshot;
+pub(crate) mod streams;
+pub(crate) mod subscriptions;
 pub(crate) mod tools_call;

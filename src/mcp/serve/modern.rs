@@ -52,6 +52,7 @@ impl Dispatcher {
                 self.start_call(request, id, meta, out)
             }
             kind if is_list(kind) => self.list(request, id, REVISION, label, out),
+            MethodKind::SubscriptionsListen => self.listen(request, id),
             _ => {
                 write_result(out, id, &request.snapshot.catalog().discover);
                 Ok(Outcome::Answer(Answer::with_body(200, label)))
@@ -70,7 +71,10 @@ fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     if version != REVISION.as_str() {
         return Err(unsupported_version(&version));
     }
-    if !(is_call(request.kind) || is_list(request.kind) || request.kind == MethodKind::ServerDiscover) {
+    let known = is_call(request.kind)
+        || is_list(request.kind)
+        || matches!(request.kind, MethodKind::ServerDiscover | MethodKind::SubscriptionsListen);
+    if !known {
         return Err(method_not_found(request));
     }
     check_offered(request)?;

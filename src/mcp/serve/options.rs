@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::limits::Limits;
 use crate::mcp::ask::keys::RequestStateKeys;
@@ -98,6 +98,8 @@ pub struct McpOptions {
     pub request_state_keys: Option<RequestStateKeys>,
     /// The wall clock, for what must outlive a restart; tests set their own.
     pub clock: fn() -> SystemTime,
+    /// The monotonic clock, asked only where a call waits for its client's answer; tests set their own.
+    pub monotonic_clock: fn() -> Instant,
     /// The threads for blocking tools; needed only where one is registered.
     pub offload: Option<Arc<dyn Offload>>,
 }
@@ -116,6 +118,7 @@ impl Default for McpOptions {
             list_ttl: Duration::from_secs(300),
             request_state_keys: None,
             clock: SystemTime::now,
+            monotonic_clock: Instant::now,
             offload: None,
         }
     }

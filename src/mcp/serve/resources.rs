@@ -1,9 +1,7 @@
 //! `resources/read`.
 
-use crate::limits::Limit;
 use crate::mcp::call::context::Target;
 use crate::mcp::message::answer::{Outcome, Refusal};
-use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::offer::catalog::Found;
 use crate::mcp::offer::handler::Started;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
@@ -21,7 +19,7 @@ impl Dispatcher {
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
         let uri = required(request.message.params.uri, "uri")?;
-        self.check_uri(&uri)?;
+        Refusal::check_uri_length(&uri, &self.shared.options.limits)?;
         match request.snapshot.catalog().find_uri(&uri) {
             Some(Found::Resource(index, resource)) => {
                 let target = (Target::Resource(index), resource.timeout);
@@ -38,16 +36,5 @@ impl Dispatcher {
             }
             None => Err(Refusal::no_resource(&uri)),
         }
-    }
-
-    /// Refuses URIs beyond the limit.
-    pub(crate) fn check_uri(&self, uri: &str) -> Result<(), Refusal> {
-        let max = self.shared.options.limits.value(Limit::UriBytes);
-        if uri.len() as u64 <= max {
-            return Ok(());
-        }
-        let message = format!("Invalid params: the URI has {} bytes; max_uri_bytes is {max}", uri.len());
-        let data = format!(r#"{{"limit":"max_uri_bytes","max":{max}}}"#);
-        Err(Refusal::new(ErrorKind::UriTooLong, message).with_data(data))
     }
 }

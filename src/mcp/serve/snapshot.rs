@@ -8,11 +8,13 @@ use crate::mcp::ask::keys::RequestStateKeys;
 use crate::mcp::ask::seal::Sealer;
 use crate::mcp::ask::used::UsedStates;
 use crate::mcp::listen::hub::{Change, Hub};
+use crate::mcp::listen::places::Places;
 use crate::mcp::offer::catalog::{Catalog, Shelves, server_meta};
 use crate::mcp::offer::filter::Filter;
 use crate::mcp::offer::item::{Item, ItemKind, Ready};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
 /// A core's own handle on what is offered at one moment: its reference count is touched once a call, so no two cores
@@ -54,6 +56,9 @@ pub(crate) struct Shared {
     pub(crate) hub: Hub,
     pub(crate) sealer: Sealer,
     pub(crate) used_states: UsedStates,
+    /// The event streams that stay open.
+    pub(crate) places: Places,
+    pub(crate) replay: Arc<Replay>,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -82,6 +87,8 @@ impl Shared {
             hub: Hub::default(),
             sealer: Sealer::new(&keys, &options),
             used_states: UsedStates::new(max_used),
+            places: Places::new(limits.max_event_streams),
+            replay: Arc::new(Replay::new(limits)),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: shelves.tools.entries().iter().map(|tool| tool.name.clone()).collect(),

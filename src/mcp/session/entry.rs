@@ -11,6 +11,7 @@ use crate::mcp::message::era::Revision;
 use crate::mcp::message::level::LogLevel;
 use crate::mcp::message::scan::text;
 use crate::mcp::session::pending::Pending;
+use crate::mcp::session::streams::Streams;
 
 /// The id of a session: 128 random bits in hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,6 +74,16 @@ pub(crate) struct Session {
     busy: AtomicU32,
     /// The calls that a cancellation can find: those whose handler waited at least once.
     calls: Mutex<Calls>,
+    pub(crate) streams: Streams,
+}
+
+/// A session that was entered, and is left at the end of the scope.
+pub(crate) struct InUse(pub(crate) Arc<Session>);
+
+impl Drop for InUse {
+    fn drop(&mut self) {
+        self.0.leave(None);
+    }
 }
 
 #[derive(Default)]
@@ -98,6 +109,7 @@ impl Session {
             pending: Pending::default(),
             busy: AtomicU32::new(0),
             calls: Mutex::default(),
+            streams: Streams::default(),
         }
     }
 
@@ -163,7 +175,7 @@ impl Session {
         }
     }
 
-    /// Cancels every waiting call, because the client ended the session.
+    /// Cancels every waiting call and ends every stream, because the session has ended.
     pub(crate) fn end(&self) {
         let calls = {
             let mut calls = crate::mcp::lock(&self.calls);
@@ -173,6 +185,7 @@ impl Session {
         for call in calls {
             call.signals.cancel(CancelReason::Client);
         }
+        self.streams.end();
     }
 }
 

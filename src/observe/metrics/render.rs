@@ -19,6 +19,12 @@ pub struct Snapshot {
     pub sessions_evicted: u64,
     /// Sessions ended so far because their time was over.
     pub sessions_expired: u64,
+    /// Event streams that stay open: those of GET and of `subscriptions/listen`.
+    pub event_streams: u64,
+    /// Bytes of events kept for clients that resume a stream.
+    pub replay_bytes: u64,
+    /// Events dropped so far before their stream could be resumed from them.
+    pub replay_dropped_events: u64,
     /// Bytes of bodies and write buffers that the process holds.
     pub buffered_bytes: u64,
     /// Calls of blocking tools that have a thread.
@@ -38,6 +44,7 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
     limits(&mut out, metrics);
     operations(&mut out, metrics);
     sessions(&mut out, snapshot);
+    streams(&mut out, snapshot);
     cores(&mut out, metrics, snapshot);
     process(&mut out, &snapshot.process);
     out.finish()
@@ -154,6 +161,15 @@ fn sessions(out: &mut Exposition, snapshot: &Snapshot) {
     out.single("ringmesh_sessions_evicted_total", Type::Counter, help, snapshot.sessions_evicted);
     let help = "Sessions ended because their time was over.";
     out.single("ringmesh_sessions_expired_total", Type::Counter, help, snapshot.sessions_expired);
+}
+
+fn streams(out: &mut Exposition, snapshot: &Snapshot) {
+    let help = "Event streams of GET and subscriptions/listen open now.";
+    out.single("ringmesh_event_streams_open", Type::Gauge, help, snapshot.event_streams);
+    let help = "Bytes of events kept for clients that resume a stream.";
+    out.single("ringmesh_replay_bytes", Type::Gauge, help, snapshot.replay_bytes);
+    let help = "Events dropped for a limit, so that no client can resume before them.";
+    out.single("ringmesh_replay_dropped_events_total", Type::Counter, help, snapshot.replay_dropped_events);
 }
 
 fn cores(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapshot) {

@@ -1,0 +1,78 @@
+//! The writing end of a call's stream.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use crate::limits::Limit;
+use crate::mcp::listen::feed::Feed;
+use crate::mcp::session::entry::{InUse, Session};
+use crate::mcp::session::log::StreamLog;
+use crate::mcp::session::replay::Replay;
+
+/// Where a call of a session puts its events and its answer; dropping it ends the stream.
+pub(crate) struct SessionStream {
+    log: Arc<StreamLog>,
+    session: Arc<Session>,
+    replay: Arc<Replay>,
+    bytes: Arc<AtomicU64>,
+}
+
+impl SessionStream {
+    /// Begins a stream. The feed is its first reader, for the connection of the call; there is none when the session has
+    /// ended meanwhile. The limit is one for which an older stream was forgotten.
+    pub(crate) fn open(
+        session: &Arc<Session>,
+        replay: &Arc<Replay>,
+    ) -> (SessionStream, Option<Feed>, Option<Limit>) {
+        let opened = session.streams.open(replay);
+        let retry_ms = session.revision.primes_streams().then_some(replay.retry_ms);
+        let feed = opened.reader.map(|reader| {
+            session.enter();
+            Feed::of_call(reader, retry_ms, InUse(session.clone()), None)
+        });
+        let (session, replay) = (session.clone(), replay.clone());
+        (SessionStream { log: opened.log, session, replay, bytes: opened.bytes }, feed, opened.hit)
+    }
+
+    /// Ready while the stream takes events.
+    pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
+        self.log.poll_room(cx)
+    }
+
+    /// Appends an event; the limit that made older ones go, if any.
+    pub(crate) fn write(&self, event: Vec<u8>) -> Option<Limit> {
+        self.log.push(event);
+        self.trim()
+    }
+
+    /// Appends the last message and ends the stream.
+    pub(crate) fn finish(&self, last: Option<Vec<u8>>) -> Option<Limit> {
+        self.log.finish(last);
+        self.trim()
+    }
+
+    /// Has the client come back later for the rest.
+    pub(crate) fn hang_up(&self) {
+        self.log.hang_up(None);
+    }
+
+    fn trim(&self) -> Option<Limit> {
+        let mut hit = None;
+        if self.bytes.load(Ordering::Relaxed) > self.replay.max_session_bytes {
+            self.session.streams.trim(&self.replay, &self.bytes);
+            hit = Some(Limit::SessionReplayBytes);
+        }
+        if self.replay.is_over() {
+            self.replay.trim();
+            hit = Some(Limit::ReplayBytes);
+        }
+        hit
+    }
+}
+
+impl Drop for SessionStream {
+    fn drop(&mut self) {
+        self.log.finish(None);
+    }
+}
