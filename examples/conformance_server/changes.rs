@@ -18,7 +18,7 @@ pub(crate) fn reconnection() -> Tool {
         "Tests SSE reconnection behavior",
         NO_PARAMETERS,
         |_: Value, context: Context| async move {
-            // context.close_stream();
+            context.close_stream();
             sleep(AWAY).await;
             Ok("Reconnection test completed successfully.")
         },

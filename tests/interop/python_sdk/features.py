@@ -5,11 +5,15 @@ Usage: features.py URL
 
 import asyncio
 import sys
+import warnings
 
 import mcp.types as types
-from mcp import Client, MCPError
+from mcp import Client, MCPDeprecationWarning, MCPError
 
 from cases import INFO, check, handshake, run_cases, text_of
+
+# What is deprecated in the newest revision is served all the same.
+warnings.simplefilter("ignore", MCPDeprecationWarning)
 
 WATCHED = "test://watched-resource"
 ROOT = types.Root(uri="file:///interop/root", name="root")
@@ -106,13 +110,18 @@ async def prompts(client):
     check(completed.completion.values == ["paris", "park", "party"], f"completion: {completed}")
 
 
-async def questions(client, person):
-    answer = text_of(await client.call_tool("test_elicitation", {"message": "Who are you?"}))
-    check("alice@example.com" in answer, f"elicitation: {answer}")
+async def questions(client, person, elicits):
     answer = text_of(await client.call_tool("test_sampling", {"prompt": "Say hello"}))
     check("sampled: Say hello" in answer, f"sampling: {answer}")
     answer = text_of(await client.call_tool("test_input_required_result_list_roots", {}))
     check("file:///interop/root" in answer, f"roots: {answer}")
+    elicitation = client.call_tool("test_elicitation", {"message": "Who are you?"})
+    if not elicits:
+        error = await refusal(elicitation)
+        check("elicitation" in error.error.message, f"a missing capability: {error.error}")
+        return
+    answer = text_of(await elicitation)
+    check("alice@example.com" in answer, f"elicitation: {answer}")
     answer = text_of(await client.call_tool("test_input_required_result_multi_round", {}))
     check(answer == "Alice likes blue.", f"rounds: {answer}")
     person.asked.clear()
@@ -161,19 +170,19 @@ async def changes(client, person, modern):
     check(kinds == {"ToolsListChanged", "PromptsListChanged", "ResourcesListChanged", "ResourceUpdated"}, f"{kinds}")
 
 
-async def use(client, person, modern):
+async def use(client, person, modern, elicits):
     await resources(client, modern)
     await prompts(client)
-    await questions(client, person)
+    await questions(client, person, elicits)
     await streams(client, person, modern)
     await changes(client, person, modern)
 
 
-def case(url, connect, modern):
+def case(url, connect, modern=False, elicits=True):
     async def run():
         person = Person()
         async with connect(url, person) as client:
-            await use(client, person, modern)
+            await use(client, person, modern, elicits)
 
     return run
 
@@ -186,9 +195,9 @@ def legacy(url, person):
     return Client(url, mode="legacy", client_info=INFO, cache=None, **person.callbacks())
 
 
-def pinned(version):
+def pinned(version, elicits=True):
     capabilities = types.ClientCapabilities(
-        elicitation=types.ElicitationCapability(),
+        elicitation=types.ElicitationCapability() if elicits else None,
         sampling=types.SamplingCapability(),
         roots=types.RootsCapability(list_changed=True),
     )
@@ -199,9 +208,11 @@ def main(url):
     return run_cases(
         "python sdk",
         {
-            "every primitive in 2026-07-28": case(url, modern, True),
-            "every primitive in 2025-11-25": case(url, legacy, False),
-            "every primitive in 2025-06-18": case(url, pinned("2025-06-18"), False),
+            "every primitive in 2026-07-28": case(url, modern, modern=True),
+            "every primitive in 2025-11-25": case(url, legacy),
+            "every primitive in 2025-06-18": case(url, pinned("2025-06-18")),
+            "every primitive in 2025-03-26": case(url, pinned("2025-03-26", elicits=False), elicits=False),
+            "every primitive in 2024-11-05": case(url, pinned("2024-11-05", elicits=False), elicits=False),
         },
     )
 
