@@ -44,6 +44,8 @@ pub struct ServerConfig {
     pub probe_listen: Option<SocketAddr>,
     /// The path of the MCP endpoint; starts with a slash, has no trailing one.
     pub mount_path: String,
+    /// Whether `/sse` and `/messages` serve the HTTP+SSE transport of 2024-11-05 beside the endpoint.
+    pub http_sse: bool,
     /// The cores to use, by number; unset means every core that affinity and cgroup quota allow.
     pub cores: Option<Vec<usize>>,
     /// At most this many cores, for machines that are shared; unset means no such bound.
@@ -95,6 +97,7 @@ impl Default for ServerConfig {
             listen: vec![SocketAddr::from((Ipv4Addr::LOCALHOST, 8000))],
             probe_listen: None,
             mount_path: "/mcp".to_owned(),
+            http_sse: true,
             cores: None,
             max_cores: None,
             backlog: 1024,

@@ -152,6 +152,8 @@ const ROWS: &[Setting] = &[
         "An address of its own for probes and metrics; unset, they share `listen`."),
     row!(mount_path: Kind::Path, "mount-path",
         "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
+    row!(http_sse: Kind::Flag, "http-sse",
+        "Serves the HTTP+SSE transport of 2024-11-05 at `/sse` and `/messages`."),
     row!(cores: Kind::Cores, "cores",
         "The cores to use; unset means all that affinity and cgroup quota allow."),
     row!(max_cores: optional_integer(1, 4_096), "max-cores",

@@ -1,6 +1,7 @@
 //! From a message to its answer: the checks of each era and the methods.
 
 pub(crate) mod batch;
+pub(crate) mod channel;
 pub(crate) mod dispatcher;
 pub(crate) mod legacy;
 pub(crate) mod modern;

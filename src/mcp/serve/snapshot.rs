@@ -8,6 +8,7 @@ use crate::mcp::listen::places::Places;
 use crate::mcp::offer::catalog::{Catalog, server_meta};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::channel::Channels;
 use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     /// The event streams that stay open.
     pub(crate) places: Places,
     pub(crate) replay: Arc<Replay>,
+    pub(crate) channels: Channels,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -70,6 +72,7 @@ impl Shared {
             hub: Hub::default(),
             places: Places::new(limits.max_event_streams),
             replay: Arc::new(Replay::new(limits)),
+            channels: Channels::default(),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: tools.iter().map(|tool| tool.name.clone()).collect(),

@@ -1,5 +1,6 @@
 //! Sessions of the revisions before 2026-07-28: bounded, sharded, usable from any core.
 
+pub(crate) mod channel;
 pub(crate) mod entry;
 pub(crate) mod event_id;
 pub(crate) mod kept;
