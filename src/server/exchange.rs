@@ -187,7 +187,7 @@ pub(super) fn begun(
     core: &CoreState,
     reply: Reply,
     outcome: Outcome,
-    body: &mut Vec<u8>,
+    body: &[u8],
     out: &mut Vec<u8>,
 ) -> Begun {
     match outcome {
