@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use common::events::{EventClient, metric};
 use common::tools::{Nothing, eventually};
 use common::{Answer, Client, TestServer, config, text};
-use ringmesh::{CallError, Context, Registry, ServerConfig};
+use ringmesh::{CallError, Context, ServerConfig};
 use serde_json::{Value, json};
 
 async fn change_tools(_: Nothing, context: Context) -> Result<&'static str, CallError> {
