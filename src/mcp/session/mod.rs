@@ -5,6 +5,8 @@ pub(crate) mod entry;
 pub(crate) mod event_id;
 pub(crate) mod kept;
 pub(crate) mod log;
+#[cfg(test)]
+mod model;
 pub(crate) mod reader;
 pub(crate) mod replay;
 pub(crate) mod shard;
