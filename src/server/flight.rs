@@ -198,9 +198,8 @@ impl Connection {
         while !self.is_stream_full(flight) {
             let Poll::Ready(head) = flight.job.poll_event(cx, &mut self.body) else { break };
             moved = true;
-            let id = head.id.map(|id| id.to_string());
             let events = self.begin_stream(flight, reply);
-            events.event_with_retry(&mut self.out, id.as_deref(), head.retry_ms, &self.body);
+            exchange::write_event(events, head, &self.body, &mut self.out);
             self.stage();
         }
         // What was the last event's must not stand before the answer.

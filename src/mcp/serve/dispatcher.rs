@@ -45,7 +45,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// What a body is.
-enum Form<'a> {
+pub(crate) enum Form<'a> {
     Message,
     /// A JSON array; its text.
     Batch(&'a str),
@@ -143,7 +143,7 @@ impl Dispatcher {
         self.shared.tool_labels.iter().map(String::as_str)
     }
 
-    fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
+    pub(crate) fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not UTF-8 from byte {at} on"))

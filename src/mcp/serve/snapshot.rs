@@ -14,6 +14,7 @@ use crate::mcp::offer::filter::Filter;
 use crate::mcp::offer::item::{Item, ItemKind, Ready, Taken};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::channel::Channels;
 use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     /// The event streams that stay open.
     pub(crate) places: Places,
     pub(crate) replay: Arc<Replay>,
+    pub(crate) channels: Channels,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -89,6 +91,7 @@ impl Shared {
             used_states: UsedStates::new(max_used),
             places: Places::new(limits.max_event_streams),
             replay: Arc::new(Replay::new(limits)),
+            channels: Channels::default(),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: shelves.tools.entries().iter().map(|tool| tool.name.clone()).collect(),
