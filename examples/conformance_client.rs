@@ -12,7 +12,7 @@ use ringmesh::client::{
 use serde_json::{Value, json};
 
 fn main() -> Result<(), BoxError> {
-    ringmesh::init_tracing("ringmesh=debug", ringmesh::LogFormat::Text)?;
+    ringmesh::init_tracing("info,ringmesh=debug", ringmesh::LogFormat::Text)?;
     let target = std::env::args().next_back().ok_or("the last argument must be the server's URL")?;
     client::run(|scope| async move {
         let client = Client::connect(&scope, &target, options()?).await?;

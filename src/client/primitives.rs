@@ -17,6 +17,7 @@ use super::results::{
     Completion, CompletionTarget, PromptDescription, PromptResult, RawJson, ReadResult, ResourceDescription,
     ResourceTemplateDescription, ToolDescription, ToolResult,
 };
+use super::revision::Revision;
 use super::wire::{Ask, KnownTool};
 
 impl Client {
@@ -202,7 +203,10 @@ impl Client {
         struct Completed {
             completion: Completion,
         }
-        self.needs("completions")?;
+        // The first revision had no word for it.
+        if self.revision() > Revision::V2024_11_05 {
+            self.needs("completions")?;
+        }
         let target = match target {
             CompletionTarget::Prompt(name) => json!({ "type": "ref/prompt", "name": name }),
             CompletionTarget::ResourceTemplate(uri) => json!({ "type": "ref/resource", "uri": uri }),

@@ -10,6 +10,7 @@ use event_listener::Event;
 use futures_lite::future;
 use serde_json::{Map, Value, json};
 
+use super::crowd::Answering;
 use super::gate::Gate;
 use super::known::KnownTool;
 use super::queue::Waiting;
@@ -86,6 +87,8 @@ pub(crate) struct Link {
     pub(crate) gate: Gate,
     pub(crate) closed: StopFlag,
     pub(crate) cancels: Cell<usize>,
+    /// Questions of the server that are being answered.
+    pub(crate) answering: Answering,
     next_id: Cell<u64>,
     tasks: Cell<usize>,
     task_ended: Event,
@@ -109,6 +112,7 @@ impl Link {
             gate: Gate::default(),
             closed: StopFlag::new(),
             cancels: Cell::new(0),
+            answering: Answering::default(),
             next_id: Cell::new(1),
             tasks: Cell::new(0),
             task_ended: Event::new(),
@@ -186,11 +190,11 @@ impl Link {
         }
     }
 
-    /// A message that needs no answer.
+    /// A message that needs no answer, and does no harm when it arrives twice.
     pub(crate) fn notice(&self, session: &Session, body: Vec<u8>) -> Outgoing {
         let head = self.head(session);
         let (timeout, idle_timeout) = (NOTICE_TIME.min(self.options.request_timeout), None);
-        Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: false }
+        Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: true }
     }
 
     /// An exchange that ends in its time, whatever the transport makes of that.
