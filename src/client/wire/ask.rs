@@ -136,6 +136,7 @@ impl Link {
         let outgoing = self.compose(session, attempt.id, ask, params, patience.longest_left());
         let abandon = Abandon::new(self, &attempt);
         let mut crowd = Crowd::new(&self.answering);
+        self.see_off_all().await;
         let incoming = crowd.beside(&mut patience, self.transport.exchange(outgoing)).await;
         let outcome = match incoming {
             Err(late) => Err(attempt.timed_out(late)),

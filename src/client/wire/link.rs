@@ -20,7 +20,9 @@ use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
 use crate::client::revision::Revision;
-use crate::client::transport::{Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb};
+use crate::client::transport::{
+    EventSource, Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb,
+};
 use crate::mcp::LogLevel;
 use crate::runtime::{Scope, StopFlag, sleep};
 
@@ -86,6 +88,8 @@ pub(crate) struct Link {
     /// Who begins a session, or opens that stream, does it alone.
     pub(crate) gate: Gate,
     pub(crate) closed: StopFlag,
+    /// Streams whose response has come and which have not ended.
+    pub(crate) ending: RefCell<Vec<Box<dyn EventSource>>>,
     pub(crate) cancels: Cell<usize>,
     /// Questions of the server that are being answered.
     pub(crate) answering: Answering,
@@ -111,6 +115,7 @@ impl Link {
             offered: Cell::default(),
             gate: Gate::default(),
             closed: StopFlag::new(),
+            ending: RefCell::default(),
             cancels: Cell::new(0),
             answering: Answering::default(),
             next_id: Cell::new(1),
