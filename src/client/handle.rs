@@ -167,6 +167,7 @@ impl Client {
         if !future::or(idle, late).await {
             tracing::warn!(target = self.target(), "a stream did not end when the client was closed");
         }
+        self.link.ending.take();
         let ended = self.link.end_session().await;
         self.link.transport.close().await;
         ended

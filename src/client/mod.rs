@@ -34,7 +34,7 @@ pub mod http;
 mod limits;
 mod options;
 mod primitives;
-mod protocol;
+pub(crate) mod protocol;
 mod results;
 mod retry;
 mod revision;

@@ -105,7 +105,7 @@ fn a_slow_tool_ends_with_code_5_and_the_call_is_cancelled() {
     let (registry, fate) = registry();
     let server = TestServer::with_tools(config(), registry);
     let target = server.addr.to_string();
-    let late = ringmesh(&["call", &target, "linger", "ms=20000", "--timeout", "0.3"]);
+    let late = ringmesh(&["call", &target, "linger", "ms=20000", "--timeout", "1"]);
     assert_eq!((late.code, late.stdout.as_str()), (Some(5), ""), "{}", late.stderr);
     eventually("the tool is dropped", || fate.dropped.load(Ordering::SeqCst) == 1);
     assert_eq!(fate.finished.load(Ordering::SeqCst), 0);

@@ -27,7 +27,7 @@ fn an_idle_connection_is_used_again_until_it_is_too_old() {
     let server = counting();
     let url = server.url();
     on_executor(move || async move {
-        let idle_timeout = Duration::from_millis(200);
+        let idle_timeout = Duration::from_millis(700);
         let transport =
             HttpTransport::new(&url, HttpOptions { idle_timeout, ..HttpOptions::default() }).unwrap();
         for _ in 0..3 {

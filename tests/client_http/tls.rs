@@ -108,20 +108,20 @@ impl TlsServer {
 /// One request: its head, and as much of its body as is said there.
 fn request(peer: &mut Peer) -> Option<String> {
     let mut text = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
+    let mut chunk = [0; 16 << 10];
+    let mut whole = None;
+    while whole.is_none_or(|whole| text.len() < whole) {
         let length = peer.read(&mut chunk).ok().filter(|length| *length > 0)?;
         text.extend_from_slice(&chunk[..length]);
-        let all = String::from_utf8_lossy(&text);
-        let Some((head, body)) = all.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .map_or(0, |it| it.parse().unwrap());
-        if body.len() >= length {
-            return Some(all.into_owned());
+        if whole.is_none()
+            && let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n")
+        {
+            let lines = String::from_utf8(text[..head].to_vec()).unwrap();
+            let length = lines.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            whole = Some(head + 4 + length.map_or(0, |digits| digits.parse::<usize>().unwrap()));
         }
     }
+    String::from_utf8(text).ok()
 }
 
 fn answer(peer: &mut Peer, body: &str) {
