@@ -160,7 +160,12 @@ impl Connection {
     }
 
     fn begin_stream(&mut self, flight: &mut Flight, reply: &Reply) -> EventStream {
-        *flight.events.get_or_insert_with(|| exchange::begin_stream(&self.core, reply, &mut self.out))
+        *flight.events.get_or_insert_with(|| {
+            // A client that vanished without a word is found by the signs of life, and its place and stream are free
+            // again. A socket that refuses the option is found later.
+            let _ = self.stream.give_up_unacknowledged(self.core.shared.limits.duration(Limit::WriteTime));
+            exchange::begin_stream(&self.core, reply, &mut self.out)
+        })
     }
 
     /// From its first event on a call of a session goes on by itself, and this connection reads the session's stream.
