@@ -162,8 +162,10 @@ impl Connection {
     fn begin_stream(&mut self, flight: &mut Flight, reply: &Reply) -> EventStream {
         *flight.events.get_or_insert_with(|| {
             // A client that vanished without a word is found by the signs of life, and its place and stream are free
-            // again. A socket that refuses the option is found later.
-            let _ = self.stream.give_up_unacknowledged(self.core.shared.limits.duration(Limit::WriteTime));
+            // again. One that is there and does not read runs into the limit first, which is counted. A socket that
+            // refuses the option is found later.
+            let after = 2 * self.core.shared.limits.duration(Limit::WriteTime);
+            let _ = self.stream.give_up_unacknowledged(after);
             exchange::begin_stream(&self.core, reply, &mut self.out)
         })
     }
