@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::events::{EventClient, Session, metric};
 use common::tools::{Nothing, eventually};
 use common::{Client, TestServer, config};
-use ringmesh::{CallError, Context, Registry};
+use ringmesh::{CallError, Context, Registry, Resource};
 use serde_json::json;
 
 const OLDER: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
@@ -25,7 +25,9 @@ async fn update(_: Nothing, context: Context) -> Result<&'static str, CallError>
 }
 
 fn registry() -> Registry {
-    common::tools::registry().0.dynamic().tool("change_tools", "", change_tools).tool("update", "", update)
+    let watched = Resource::text("test://watched", "watched", "");
+    let tools = common::tools::registry().0.dynamic().resource(watched);
+    tools.tool("change_tools", "", change_tools).tool("update", "", update)
 }
 
 fn server() -> TestServer {

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use common::events::{EventClient, metric, subscribe};
 use common::tools::{Nothing, eventually};
 use common::{TestServer, config, modern, text};
-use ringmesh::{CallError, Context, Registry, ServerConfig};
+use ringmesh::{CallError, Context, Registry, Resource, ServerConfig};
 use serde_json::{Value, json};
 
 const ID: &str = "io.modelcontextprotocol/subscriptionId";
@@ -39,6 +39,7 @@ async fn flood(args: common::tools::Events, context: Context) -> Result<&'static
 fn registry() -> Registry {
     Registry::new()
         .dynamic()
+        .resource(Resource::text("test://watched", "watched", ""))
         .tool("change_tools", "", change_tools)
         .tool("change_prompts", "", change_prompts)
         .tool("flood", "", flood)

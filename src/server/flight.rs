@@ -162,9 +162,9 @@ impl Connection {
     fn begin_stream(&mut self, flight: &mut Flight, reply: &Reply) -> EventStream {
         *flight.events.get_or_insert_with(|| {
             // A client that vanished without a word is found by the signs of life, and its place and stream are free
-            // again. One that is there and does not read runs into the limit first, which is counted. A socket that
-            // refuses the option is found later.
-            let after = 2 * self.core.shared.limits.duration(Limit::WriteTime);
+            // again. One that is there and does not read runs into the limit first, which is counted, also where the
+            // core is late to look. A socket that refuses the option is found later.
+            let after = 2 * self.core.shared.limits.duration(Limit::WriteTime) + Duration::from_secs(2);
             let _ = self.stream.give_up_unacknowledged(after);
             exchange::begin_stream(&self.core, reply, &mut self.out)
         })
