@@ -2,6 +2,8 @@
 //!
 //! `cargo run --example client -- http://127.0.0.1:8000/mcp`
 
+use std::io::Write as _;
+
 use ringmesh::client::{self, Client, ClientOptions};
 use serde_json::json;
 
@@ -18,7 +20,6 @@ fn main() -> Result<(), ringmesh::BoxError> {
         client.close().await?;
         Ok(lines)
     })?;
-    use std::io::Write as _;
     writeln!(std::io::stdout(), "{}", lines.join("\n"))?;
     Ok(())
 }

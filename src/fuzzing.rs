@@ -232,3 +232,8 @@ pub fn event_stream(data: &[u8]) {
         assert_eq!(read_events(&lines.join(&b"\r"[..]), || 7), whole, "with CR");
     }
 }
+
+/// Any bytes as an answer to a client.
+pub fn client_answer(data: &[u8]) {
+    crate::client::protocol::fuzz::fuzz_answer(data);
+}

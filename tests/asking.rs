@@ -207,9 +207,14 @@ impl Session {
             let begun = Instant::now();
             let deadline = context.deadline();
             let name = context.elicit("name", Elicitation::typed::<Name>("Who?")).await?.read::<Name>()?.name;
-            let waited = begun.elapsed().saturating_sub(Duration::from_millis(150));
+            let waited = begun.elapsed().saturating_sub(Duration::from_millis(400));
             assert!(context.deadline() >= deadline + waited, "the deadline moves on");
             Ok(format!("Hello, {name}"))
+        });
+        let registry = registry.tool("twice", "", |_: Nothing, context: Context| async move {
+            let one = context.elicit("one", Elicitation::typed::<Name>("Who?")).await?.read::<Name>()?.name;
+            let two = context.elicit("two", Elicitation::typed::<Name>("And?")).await?.read::<Name>()?.name;
+            Ok(format!("{one} and {two}"))
         });
         let server = TestServer::with_tools(config, registry);
         let initialize = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
@@ -225,20 +230,31 @@ impl Session {
 
     /// Starts `greet`; the client comes back with the question that is on the stream by then.
     fn greet(&self) -> (Client, Value) {
+        let (client, mut questions) = self.ask("greet", 1);
+        (client, questions.remove(0))
+    }
+
+    /// Starts a tool and waits for so many questions.
+    fn ask(&self, tool: &str, count: usize) -> (Client, Vec<Value>) {
         let mut client = self.server.client();
-        let params = json!({"name": "greet", "arguments": {}});
+        let params = json!({"name": tool, "arguments": {}});
         self.post(&mut client, &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}));
-        let question = std::cell::RefCell::new(None);
-        client
-            .until(|bytes| {
-                let text = String::from_utf8_lossy(bytes);
-                let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
-                let found = data.filter_map(|data| serde_json::from_str::<Value>(data).ok()).next();
-                *question.borrow_mut() = found;
-                question.borrow().is_some().then_some(0)
-            })
-            .unwrap();
-        (client, question.take().unwrap())
+        self.questions(client, count)
+    }
+
+    /// Waits until so many questions are on the stream; nothing of it is taken.
+    fn questions(&self, mut client: Client, count: usize) -> (Client, Vec<Value>) {
+        let found = std::cell::RefCell::new(Vec::new());
+        let seen = |bytes: &[u8]| {
+            let text = String::from_utf8_lossy(bytes);
+            let data = text.lines().filter_map(|line| line.strip_prefix("data: "));
+            let messages = data.filter_map(|data| serde_json::from_str::<Value>(data).ok());
+            *found.borrow_mut() =
+                messages.filter(|message| message["method"] == "elicitation/create").collect();
+            (found.borrow().len() >= count).then_some(0)
+        };
+        client.until(seen).unwrap();
+        (client, found.take())
     }
 
     /// Answers on a connection of its own.
@@ -252,10 +268,10 @@ impl Session {
 
 #[test]
 fn a_question_is_answered_on_another_connection_while_the_calls_time_stands_still() {
-    let session = Session::open(|limits| limits.tool_timeout_ms = 200);
+    let session = Session::open(|limits| limits.tool_timeout_ms = 500);
     let (mut client, question) = session.greet();
     assert_eq!(question["method"], "elicitation/create");
-    std::thread::sleep(Duration::from_millis(500));
+    std::thread::sleep(Duration::from_millis(1_000));
     for index in 0..8 {
         let name = if index == 0 { "Ada" } else { "Eve" };
         let answer = session.answer(&question, name);
@@ -277,6 +293,29 @@ fn a_client_that_does_not_answer_costs_the_call_only_that_wait() {
     let metrics = session.server.client().ask("GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n");
     let hit = "limit=\"client_request_timeout_ms\"} 1";
     assert!(metrics.text().contains(hit), "{}", metrics.text());
+}
+
+#[test]
+fn each_question_gets_all_of_its_time() {
+    let session = Session::open(|limits| limits.client_request_timeout_ms = 1_500);
+    let (client, first) = session.ask("twice", 1);
+    std::thread::sleep(Duration::from_millis(900));
+    session.answer(&first[0], "Ada");
+    let (mut client, both) = session.questions(client, 2);
+    std::thread::sleep(Duration::from_millis(900));
+    session.answer(&both[1], "Eve");
+    assert_eq!(common::text(client.answer().events().last().unwrap()), "Ada and Eve");
+}
+
+#[test]
+fn a_server_that_stops_does_not_wait_for_an_answer() {
+    let session = Session::open(|_| {});
+    let (mut client, _) = session.greet();
+    let begun = Instant::now();
+    session.server.stop().unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(6));
+    let events = client.answer().events();
+    assert_eq!(events.last().unwrap()["error"]["code"], -33503, "{events:?}");
 }
 
 #[test]

@@ -38,6 +38,15 @@ const EVENTS: &[&[u8]] = &[
     b"\xef\xbb\xbfdata:a\n\nid\n\nid: a\0b\nunknown: x\ndata: b\n\n",
     b"data: a\r\n\r\ndata: b\r\rdata: c\n\r\n",
 ];
+const REPLIES: &[&[u8]] = &[
+    br#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"a"},{"type":"image","data":"","mimeType":"x"}],"isError":true}}"#,
+    br#"{"jsonrpc":"2.0","id":1,"result":{"name":"t","inputSchema":{"$ref":"x"},"annotations":{"idempotentHint":true},"icons":[{}]}}"#,
+    br#"{"jsonrpc":"2.0","id":1,"result":{"resultType":"input_required","requestState":"s","inputRequests":{"k":{"method":"roots/list"}}}}"#,
+    br#"{"jsonrpc":"2.0","id":1,"result":{"supportedVersions":["2026-07-28","2025-11-25"],"capabilities":{},"_meta":{"io.modelcontextprotocol/serverInfo":{"name":"a"}}}}"#,
+    br#"{"jsonrpc":"2.0","error":{"code":-32022,"message":"no","data":{"supported":["2025-11-25"],"retryable":true,"retryAfterMs":7}}}"#,
+    br#"{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"a:b","blob":"AA=="}],"messages":[{"role":"user","content":{"type":"audio"}}]}}"#,
+    br#"[{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1e3}},{"jsonrpc":"2.0","id":"q","method":"ping"}]"#,
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -105,6 +114,11 @@ fn chunked_bodies() {
 #[test]
 fn json_rpc_envelopes() {
     run(ENVELOPES, 10_000, fuzzing::json_rpc_envelope);
+}
+
+#[test]
+fn client_answers() {
+    run(REPLIES, 10_000, fuzzing::client_answer);
 }
 
 #[test]

@@ -5,6 +5,8 @@
 mod common;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use common::{Client, TestServer, config, modern};
 use ringmesh::mcp::{Contents, Icon, PromptArgument, ServerInfo};
@@ -32,9 +34,13 @@ fn what_is_added_before_the_start_is_part_of_the_registry() {
     handle.add_resource(Resource::text("test://early", "early", "")).unwrap();
     handle.add_resource(Resource::text("test://gone", "gone", "")).unwrap();
     assert!(handle.remove_resource("test://gone") && !handle.remove_resource("test://gone"));
+    assert!(handle.put_resource(motto("fast")).unwrap());
     handle.resources_changed();
     let server = TestServer::run(server);
-    assert_eq!(uris(&mut server.client()), ["test://motto", "test://early"]);
+    let client = &mut server.client();
+    assert_eq!(uris(client), ["test://motto", "test://early"]);
+    let read = ask(client, "resources/read", json!({ "uri": "test://motto" }));
+    assert_eq!(read["result"]["contents"][0]["text"], "fast");
 }
 
 #[test]
@@ -63,6 +69,26 @@ fn every_core_serves_a_change_from_its_next_request_on() {
     drop(clients);
     server.stop().unwrap();
     assert!(handle.add_resource(motto("slow")).unwrap_err().to_string().contains("has ended"));
+}
+
+#[test]
+fn what_was_removed_is_dropped_also_where_nobody_asks() {
+    let kept = Arc::new(());
+    let weak = Arc::downgrade(&kept);
+    let holding = Resource::new("test://holding", "holding", move |_: Context| {
+        let _kept = &kept;
+        async { Ok("") }
+    });
+    let server = Server::new(config()).registry(Registry::new().resource(holding));
+    let handle = server.registry_handle();
+    let server = TestServer::run(server);
+    assert_eq!(uris(&mut server.client()), ["test://holding"]);
+    assert!(handle.remove_resource("test://holding"));
+    let begin = Instant::now();
+    while weak.strong_count() > 0 {
+        assert!(begin.elapsed() < common::PATIENCE, "a core keeps what was removed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 #[test]

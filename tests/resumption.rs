@@ -200,12 +200,11 @@ fn a_session_keeps_so_many_streams_and_forgets_the_one_that_ended_first() {
     let session = Session::open(server.addr, "2025-11-25");
     let mut living = EventClient::open(server.addr, session.call("l", "hum", json!({"ms": 3_000})));
     living.event();
-    let ended: Vec<Event> = (0..4)
-        .map(|at| {
-            EventClient::open(server.addr, session.call(at, "events", json!({"count": 1, "bytes": 1})))
-                .event()
-        })
-        .collect();
+    let read = |at: u64| {
+        let call = session.call(at, "events", json!({"count": 1, "bytes": 1}));
+        EventClient::open(server.addr, call).rest().remove(0)
+    };
+    let ended: Vec<Event> = (0..4).map(read).collect();
     refused(&session, id(&ended[0]), 400);
     refused(&session, id(&ended[1]), 400);
     assert_eq!(session.resume(id(&ended[2])).rest().len(), 2);
@@ -277,4 +276,50 @@ fn what_is_forgotten_by_time_is_refused() {
     assert_eq!(session.resume(id(&events[0])).rest().len(), 3);
     eventually("it is forgotten", || metric(server.addr, "ringmesh_replay_bytes") == 0.0);
     refused(&session, id(&events[0]), 400);
+}
+
+/// Reads a call to its end, losing its connection again and again.
+fn call_with_losses(session: &Session, id_of_call: u64, seed: u64) {
+    let arguments = json!({"count": 25, "bytes": 200});
+    let mut stream = EventClient::open(session.addr, session.call(id_of_call, "count", arguments));
+    let mut events = vec![stream.event()];
+    let mut random = seed | 1;
+    loop {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        for _ in 0..(random >> 60) {
+            match stream.next().unwrap() {
+                Some(event) => events.push(event),
+                None => break,
+            }
+        }
+        if events.last().unwrap().json().get("result").is_some() {
+            break;
+        }
+        let new = session.resume(id(events.last().unwrap()));
+        // Half of the old connections live on for a while.
+        let old = std::mem::replace(&mut stream, new);
+        if random & (1 << 40) == 0 {
+            drop(old);
+        }
+    }
+    assert_eq!(progress(&events), (1..=25).collect::<Vec<u64>>());
+    assert_eq!(events.last().unwrap().json()["id"], id_of_call);
+}
+
+#[test]
+fn many_clients_that_lose_their_connections_miss_nothing() {
+    let server = server();
+    let addr = server.addr;
+    let threads: Vec<_> = (1..=6_u64)
+        .map(|seed| {
+            std::thread::spawn(move || {
+                let session = Session::open(addr, if seed % 2 == 0 { "2025-11-25" } else { "2025-06-18" });
+                (0..3).for_each(|call| call_with_losses(&session, call, seed * 1_000 + call));
+                assert_eq!(session.delete(), 204);
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    eventually("nothing is kept", || metric(addr, "ringmesh_replay_bytes") == 0.0);
+    assert_eq!(metric(addr, "ringmesh_event_streams_open"), 0.0);
 }

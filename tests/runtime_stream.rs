@@ -77,6 +77,16 @@ fn accepted_and_dialled_streams_have_nodelay() {
 }
 
 #[test]
+fn a_stream_can_give_up_a_silent_peer() {
+    on_executor(|| async {
+        let (stream, _peer) = pair().await;
+        stream.give_up_unacknowledged(Duration::from_millis(2_500)).unwrap();
+        let timeout = socket2::SockRef::from(&stream).tcp_user_timeout().unwrap();
+        assert_eq!(timeout, Some(Duration::from_millis(2_500)));
+    });
+}
+
+#[test]
 fn many_staged_vectors_arrive_whole_at_a_slow_reader() {
     const VECTORS: usize = 200;
     const EACH: usize = 40_000;

@@ -83,7 +83,7 @@ pub enum Command {
     Check(Check),
     /// The commands that ask a server.
     #[command(flatten)]
-    Client(ClientCommand),
+    Client(Box<ClientCommand>),
     /// Print the completions for a shell.
     #[command(after_help = completions::EXAMPLES)]
     Completions(Completions),

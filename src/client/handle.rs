@@ -8,11 +8,12 @@ use serde_json::{Value, json};
 
 use super::error::ClientError;
 use super::http::HttpTransport;
+use super::http_sse::HttpSse;
 use super::options::{CallOptions, ClientOptions};
 use super::results::{RawJson, ServerDescription};
 use super::revision::Revision;
 use super::transport::Transport;
-use super::wire::{Ask, Link, ListenFilter, Subscription};
+use super::wire::{Ask, HTTP_SSE_ALONE, Link, ListenFilter, Subscription};
 use crate::mcp::LogLevel;
 use crate::runtime::{Scope, sleep};
 
@@ -32,7 +33,8 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to an http or https URL, see [`Client::connect_over`].
+    /// Connects to an http or https URL, see [`Client::connect_over`]. A server that speaks the HTTP+SSE transport of
+    /// 2024-11-05 and no other is spoken to over that.
     ///
     /// # Errors
     /// [`ClientError::Options`] for a URL or for options that cannot work, and as [`Client::connect_over`].
@@ -41,9 +43,15 @@ impl Client {
         let max = options.limits.max_message_bytes;
         http.limits.body_bytes = http.limits.body_bytes.min(max);
         http.limits.event_bytes = http.limits.event_bytes.min(max);
-        let transport =
-            HttpTransport::new(target, http).map_err(|error| ClientError::Options(error.to_string()))?;
-        Self::connect_over(scope, Rc::new(transport), options).await
+        let setup = |error: super::http::SetupError| ClientError::Options(error.to_string());
+        let transport = HttpTransport::new(target, http.clone()).map_err(setup)?;
+        match Self::connect_over(scope, Rc::new(transport), options.clone()).await {
+            Err(ClientError::NotOffered { what }) if what == HTTP_SSE_ALONE => {}
+            done => return done,
+        }
+        let link = Link::new(scope, Rc::new(HttpSse::open(scope, target, http).await?), options);
+        link.connect_old().await?;
+        Self::present(link).await
     }
 
     /// Connects over a transport: finds out which revision the server speaks, and begins a session where it needs one.
@@ -57,6 +65,10 @@ impl Client {
     ) -> Result<Client, ClientError> {
         let link = Link::new(scope, transport, options);
         link.connect().await?;
+        Self::present(link).await
+    }
+
+    async fn present(link: Rc<Link>) -> Result<Client, ClientError> {
         let present = link.be_present().await?;
         Ok(Client { link, _present: present.map(Rc::new) })
     }
@@ -167,6 +179,7 @@ impl Client {
         if !future::or(idle, late).await {
             tracing::warn!(target = self.target(), "a stream did not end when the client was closed");
         }
+        self.link.ending.take();
         let ended = self.link.end_session().await;
         self.link.transport.close().await;
         ended

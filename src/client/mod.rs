@@ -25,16 +25,17 @@
 //! | messages, and what answers mean: no sockets, no clock | `protocol/` |
 //! | requests, streams, sessions, subscriptions on their way | `wire/` |
 //! | the seam to what carries messages | `transport` |
-//! | that over HTTP and https | [`http`] |
+//! | that over HTTP and https | [`http`], and `http_sse` for servers of 2024-11-05 |
 
 mod error;
 mod handle;
 mod handlers;
 pub mod http;
+mod http_sse;
 mod limits;
 mod options;
 mod primitives;
-mod protocol;
+pub(crate) mod protocol;
 mod results;
 mod retry;
 mod revision;

@@ -48,6 +48,8 @@ pub struct ServerConfig {
     /// Where the server keeps what must outlive it; unset, see
     /// [`Server::default_data_dir`](crate::Server::default_data_dir).
     pub data_dir: Option<PathBuf>,
+    /// Whether `/sse` and `/messages` serve the HTTP+SSE transport of 2024-11-05 beside the endpoint.
+    pub http_sse: bool,
     /// The cores to use, by number; unset means every core that affinity and cgroup quota allow.
     pub cores: Option<Vec<usize>>,
     /// At most this many cores, for machines that are shared; unset means no such bound.
@@ -100,6 +102,7 @@ impl Default for ServerConfig {
             probe_listen: None,
             mount_path: "/mcp".to_owned(),
             data_dir: None,
+            http_sse: true,
             cores: None,
             max_cores: None,
             backlog: 1024,

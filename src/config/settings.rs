@@ -154,6 +154,8 @@ const ROWS: &[Setting] = &[
         "The path of the MCP endpoint."; "MCP_MOUNT_PATH" Same),
     row!(data_dir: Kind::Directory, "data-dir",
         "Where the server keeps what must outlive it; unset, `$STATE_DIRECTORY`, `$XDG_STATE_HOME/ringmesh` or `~/.local/state/ringmesh`."),
+    row!(http_sse: Kind::Flag, "http-sse",
+        "Serves the HTTP+SSE transport of 2024-11-05 at `/sse` and `/messages`."),
     row!(cores: Kind::Cores, "cores",
         "The cores to use; unset means all that affinity and cgroup quota allow."),
     row!(max_cores: optional_integer(1, 4_096), "max-cores",

@@ -36,11 +36,20 @@ impl EventStream {
         self.event_with_retry(out, id, None, data);
     }
 
+    /// Appends one event of another kind than `message`. The name is ours; line breaks in `data` become spaces.
+    pub fn named_event(self, out: &mut Vec<u8>, name: &'static str, data: &[u8]) {
+        self.fields(out, &[("event: ", Some(name.as_bytes())), ("data: ", Some(data))]);
+    }
+
     /// Appends one event that also tells the client after how many milliseconds to come back.
     pub fn event_with_retry(self, out: &mut Vec<u8>, id: Option<&str>, retry_ms: Option<u64>, data: &[u8]) {
         let mut digits = itoa::Buffer::new();
         let retry = retry_ms.map(|retry_ms| digits.format(retry_ms).as_bytes());
-        let fields = [("id: ", id.map(str::as_bytes)), ("retry: ", retry), ("data: ", Some(data))];
+        self.fields(out, &[("id: ", id.map(str::as_bytes)), ("retry: ", retry), ("data: ", Some(data))]);
+    }
+
+    /// Appends an event with those fields that there are.
+    fn fields(self, out: &mut Vec<u8>, fields: &[(&'static str, Option<&[u8]>)]) {
         let lines = fields.iter().filter_map(|(name, value)| value.map(|value| (*name, value)));
         let length: usize = lines.clone().map(|(name, value)| name.len() + value.len() + 1).sum();
         self.begin(out, length + 1);

@@ -73,6 +73,7 @@ pub use session::entry::SessionId;
 pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
 
+pub(crate) use serve::channel::Posted;
 pub(crate) use session::writer::SessionStream;
 
 use std::sync::{Mutex, MutexGuard};

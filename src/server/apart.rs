@@ -104,7 +104,7 @@ impl Apart {
 
     fn finish(&mut self, core: &CoreState, answer: &Answer) {
         let last = answer.has_body.then(|| std::mem::take(&mut self.body));
-        if let Some(stream) = &self.stream {
+        if let Some(stream) = &mut self.stream {
             let hit = stream.finish(last);
             self.note(core, hit);
         }

@@ -61,6 +61,8 @@ impl App {
                     reader.consume();
                     let keep = match begun {
                         Begun::Done { keep } => keep,
+                        // Its stream has ended with the answer to the GET, so nobody reads what it would say.
+                        Begun::Apart { keep, .. } => keep,
                         Begun::Work { work, reply } => {
                             let job = Job::new(work, &reply);
                             self.finish(job, reply, &mut body, &mut out).await
@@ -108,8 +110,7 @@ impl App {
                     return Poll::Pending;
                 };
                 let stream = *events.get_or_insert_with(|| exchange::begin_stream(&self.core, &reply, out));
-                let id = head.id.map(|id| id.to_string());
-                stream.event_with_retry(out, id.as_deref(), head.retry_ms, body);
+                exchange::write_event(stream, head, body, out);
             }
             // A tool that never stops sending leaves its host a chance to stop it.
             cx.waker().wake_by_ref();

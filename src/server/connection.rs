@@ -208,6 +208,11 @@ impl Connection {
         self.reader.consume();
         let keep = match begun {
             Begun::Done { keep } => keep,
+            Begun::Apart { apart, keep } => {
+                // A scope that is closing takes no new task; then the call ends unanswered with the stream.
+                let _ = self.scope.spawn("call on a channel", apart.run(self.core.clone()));
+                keep
+            }
             Begun::Work { work, mut reply } => {
                 let mut job = Job::new(work, &reply);
                 // A stream has its own way to begin and to end, even where it ends at once.

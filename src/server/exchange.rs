@@ -5,14 +5,15 @@ use std::time::Instant;
 
 use tracing::{Level, Span, field};
 
+use super::apart::Apart;
 use super::core::CoreState;
-use super::job::Work;
-use super::probes;
+use super::job::{Job, Work};
+use super::{probes, sse};
 use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
 use crate::limits::Limit;
-use crate::mcp::{Answer, At, HeaderLookup, Outcome, RequestHead, Transport};
+use crate::mcp::{Answer, At, Call, EventHead, HeaderLookup, Outcome, RequestHead, SessionStream, Transport};
 use crate::observe::TraceContext;
 
 /// The name of the one principal there is without authentication.
@@ -37,6 +38,8 @@ pub(crate) enum Begun {
     Done { keep: bool },
     /// Something runs; the caller polls it.
     Work { work: Work, reply: Reply },
+    /// Its answer is written, and a call runs on; `keep` says whether the connection may serve on.
+    Apart { apart: Apart, keep: bool },
 }
 
 /// What the answer of a request needs to know of the request, after the request's bytes are gone.
@@ -129,10 +132,24 @@ pub(crate) fn begin(
         Err(reject) => return done(core, &reply, &reject, out),
     }
     if request.path != core.shared.config.mount_path {
+        if sse::serves(core, request) {
+            return sse::route(core, request, reply, body, out);
+        }
         let message = format!("nothing is served at this path; MCP is at {}", core.shared.config.mount_path);
         return done(core, &reply, &Reject::new(404, "not_found", message), out);
     }
     route(core, request, reply, body, out)
+}
+
+/// Who asks, and when.
+pub(super) fn at<'a>(core: &CoreState, request: &Request<'a>, reply: &Reply) -> At<'a> {
+    At {
+        now: reply.begun_at,
+        core: core.index,
+        principal: ANONYMOUS,
+        full: core.shared.inflight.is_full(),
+        traceparent: request.fields.traceparent,
+    }
 }
 
 fn route(
@@ -142,29 +159,37 @@ fn route(
     body: &mut Vec<u8>,
     out: &mut Vec<u8>,
 ) -> Begun {
-    let at = At {
-        now: reply.begun_at,
-        core: core.index,
-        principal: ANONYMOUS,
-        full: core.shared.inflight.is_full(),
-        traceparent: request.fields.traceparent,
-    };
+    let at = at(core, request, &reply);
     let lookup = Headers(request);
     let head = mcp_head(request, &lookup);
     let dispatcher = &core.dispatcher;
     let span = reply.span.clone();
     let _entered = span.enter();
     let outcome = match request.method {
-        Method::Post if core.shared.budget.is_full() => {
-            let limit = Limit::BufferedBytes;
-            return done(core, &reply, &Reject::overloaded(limit, core.shared.limits.value(limit)), out);
-        }
+        Method::Post if core.shared.budget.is_full() => return refuse_bytes(core, &reply, out),
         Method::Post => dispatcher.post(&head, request.body, &at, body),
         Method::Get => dispatcher.get(&head, &at, body),
         Method::Delete => dispatcher.delete(&head, &at, body),
         Method::Options => return preflight(core, request, &reply, out),
         _ => return done(core, &reply, &Reject::method_not_allowed(ALLOW), out),
     };
+    begun(core, reply, outcome, body, out)
+}
+
+/// The refusal of a request that there are no bytes for.
+pub(super) fn refuse_bytes(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -> Begun {
+    let limit = Limit::BufferedBytes;
+    done(core, reply, &Reject::overloaded(limit, core.shared.limits.value(limit)), out)
+}
+
+/// Writes what is answered at once.
+pub(super) fn begun(
+    core: &CoreState,
+    reply: Reply,
+    outcome: Outcome,
+    body: &[u8],
+    out: &mut Vec<u8>,
+) -> Begun {
     match outcome {
         Outcome::Answer(answer) => Begun::Done { keep: finish(core, &reply, &answer, body, out) },
         Outcome::Call(call) => Begun::Work { work: Work::Call(Box::new(call)), reply },
@@ -173,8 +198,24 @@ fn route(
     }
 }
 
+/// Accepts a message whose call runs on by itself.
+pub(super) fn accepted(
+    core: &CoreState,
+    mut reply: Reply,
+    call: Box<Call>,
+    stream: SessionStream,
+    out: &mut Vec<u8>,
+) -> Begun {
+    write_response(out, &reply.head(202, &core.date()), &[]);
+    core.metrics().response(202);
+    reply.name_late(core);
+    let job = Job::new(Work::Call(call), &reply);
+    let places = job.places(&core.shared.inflight);
+    Begun::Apart { apart: Apart::new(job, Some(stream), places), keep: reply.keep() }
+}
+
 /// The header fields MCP looks at.
-fn mcp_head<'a>(request: &'a Request<'_>, lookup: &'a Headers<'_, '_>) -> RequestHead<'a> {
+pub(super) fn mcp_head<'a>(request: &'a Request<'_>, lookup: &'a Headers<'_, '_>) -> RequestHead<'a> {
     let fields = &request.fields;
     RequestHead {
         transport: Transport::Http,
@@ -190,7 +231,7 @@ fn mcp_head<'a>(request: &'a Request<'_>, lookup: &'a Headers<'_, '_>) -> Reques
 }
 
 /// Any other header, for the few tools that mirror arguments into headers.
-struct Headers<'a, 'b>(&'a Request<'b>);
+pub(super) struct Headers<'a, 'b>(pub(super) &'a Request<'b>);
 
 impl HeaderLookup for Headers<'_, '_> {
     fn find(&self, name: &str) -> Option<&[u8]> {
@@ -198,7 +239,7 @@ impl HeaderLookup for Headers<'_, '_> {
     }
 }
 
-fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Begun {
+pub(super) fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut Vec<u8>) -> Begun {
     let date = core.date();
     let head = reply.head(204, &date);
     http::write_options(out, &request.fields, head.cors, ALLOW, &head);
@@ -207,7 +248,7 @@ fn preflight(core: &CoreState, request: &Request<'_>, reply: &Reply, out: &mut V
 }
 
 /// Writes a refusal; the connection serves on unless the refusal says otherwise.
-fn done(core: &CoreState, reply: &Reply, reject: &Reject, out: &mut Vec<u8>) -> Begun {
+pub(super) fn done(core: &CoreState, reply: &Reply, reject: &Reject, out: &mut Vec<u8>) -> Begun {
     note_reject(core, reject);
     http::write_reject(out, reject, &reply.head(reject.status, &core.date()));
     Begun::Done { keep: reply.keep() && !reject.close }
@@ -279,6 +320,15 @@ fn note_answer(answer: &Answer, reply: &Reply) {
 pub(crate) fn begin_stream(core: &CoreState, reply: &Reply, out: &mut Vec<u8>) -> EventStream {
     core.metrics().response(200);
     http::write_sse_head(out, &reply.head(200, &core.date()))
+}
+
+/// Writes one event of an event stream.
+pub(crate) fn write_event(stream: EventStream, head: EventHead, body: &[u8], out: &mut Vec<u8>) {
+    if let Some(name) = head.name {
+        return stream.named_event(out, name, body);
+    }
+    let id = head.id.map(|id| id.to_string());
+    stream.event_with_retry(out, id.as_deref(), head.retry_ms, body);
 }
 
 /// Writes the last message of an event stream; true when the connection may serve on.

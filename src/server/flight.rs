@@ -160,7 +160,14 @@ impl Connection {
     }
 
     fn begin_stream(&mut self, flight: &mut Flight, reply: &Reply) -> EventStream {
-        *flight.events.get_or_insert_with(|| exchange::begin_stream(&self.core, reply, &mut self.out))
+        *flight.events.get_or_insert_with(|| {
+            // A client that vanished without a word is found by the signs of life, and its place and stream are free
+            // again. One that is there and does not read runs into the limit first, which is counted. A socket that
+            // refuses the option is found later.
+            let after = 2 * self.core.shared.limits.duration(Limit::WriteTime);
+            let _ = self.stream.give_up_unacknowledged(after);
+            exchange::begin_stream(&self.core, reply, &mut self.out)
+        })
     }
 
     /// From its first event on a call of a session goes on by itself, and this connection reads the session's stream.
@@ -198,9 +205,8 @@ impl Connection {
         while !self.is_stream_full(flight) {
             let Poll::Ready(head) = flight.job.poll_event(cx, &mut self.body) else { break };
             moved = true;
-            let id = head.id.map(|id| id.to_string());
             let events = self.begin_stream(flight, reply);
-            events.event_with_retry(&mut self.out, id.as_deref(), head.retry_ms, &self.body);
+            exchange::write_event(events, head, &self.body, &mut self.out);
             self.stage();
         }
         // What was the last event's must not stand before the answer.

@@ -26,6 +26,7 @@ mod service;
 mod serving;
 mod setup;
 mod shared;
+mod sse;
 mod status;
 
 use std::net::SocketAddr;

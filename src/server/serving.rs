@@ -119,9 +119,7 @@ async fn serve_in(
             core::accept_loop(core.clone(), listener, Serves::Probes, scope.clone()),
         )?;
     }
-    if core.index == 0 {
-        scope.spawn("session sweep", sweep(core.clone(), scope.clone()))?;
-    }
+    scope.spawn("upkeep", upkeep(core.clone(), scope.clone()))?;
     match parent {
         Some(parent) => core.shared.stop.stopped().or(parent.cancelled()).await,
         None => core.shared.stop.stopped().await,
@@ -141,10 +139,15 @@ async fn serve_in(
     Ok(())
 }
 
-/// Ends the sessions whose time is over; one core does it for all.
-async fn sweep(core: Rc<CoreState>, scope: Scope) {
+/// Drops what was taken off since this core's last request, and ends the sessions whose time is over; that one core does
+/// for all.
+async fn upkeep(core: Rc<CoreState>, scope: Scope) {
     while !scope.is_cancelled() {
-        core.shared.dispatcher.sweep(Instant::now());
+        core.dispatcher.refresh();
+        if core.index == 0 {
+            core.shared.dispatcher.refresh();
+            core.shared.dispatcher.sweep(Instant::now());
+        }
         runtime::sleep(SWEEP_INTERVAL).or(scope.cancelled()).await;
     }
 }

@@ -106,6 +106,30 @@ fn a_slow_answer_holds_up_neither_others_nor_the_time_out() {
 }
 
 #[test]
+fn a_question_on_the_sessions_stream_holds_the_time_out_of_its_call() {
+    run(|scope| async move {
+        let feed = Rc::new(Feed::default());
+        let stream = feed.clone();
+        let script = Script::old(move |seen| match seen.method() {
+            "GET" => Answer::Feed(stream.clone()),
+            "tools/call" => {
+                stream.push(Step::ask("slow", "roots/list", json!({})));
+                Answer::Events(vec![Step::Pause(250), seen.last(json!({ "content": [] }))])
+            }
+            _ => Answer::status(202),
+        });
+        let mut options = options().on_roots(|| async {
+            sleep(Duration::from_millis(200)).await;
+            Ok(Vec::new())
+        });
+        options.request_timeout = Duration::from_millis(100);
+        let client = connect(&scope, &script, options).await;
+        client.call_tool("t", Value::Null).await.unwrap();
+        assert_eq!(script.count("(response)"), 1);
+    });
+}
+
+#[test]
 fn a_flood_of_questions_is_bounded() {
     run(|scope| async move {
         let script = asking((0..20).map(|n| Step::ask(&n.to_string(), "roots/list", json!({}))).collect());

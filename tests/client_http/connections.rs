@@ -27,7 +27,7 @@ fn an_idle_connection_is_used_again_until_it_is_too_old() {
     let server = counting();
     let url = server.url();
     on_executor(move || async move {
-        let idle_timeout = Duration::from_millis(200);
+        let idle_timeout = Duration::from_millis(700);
         let transport =
             HttpTransport::new(&url, HttpOptions { idle_timeout, ..HttpOptions::default() }).unwrap();
         for _ in 0..3 {
@@ -229,4 +229,39 @@ fn a_dropped_transport_closes_its_idle_connections() {
         heard.recv_timeout(PATIENCE)
     });
     assert_eq!(heard, Ok(true));
+}
+
+/// What this process has open.
+fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+#[test]
+fn exchanges_that_are_dropped_at_any_moment_leave_nothing_open() {
+    // Its own process would count better: other tests run beside this one, so only a leak of many is one.
+    const ROUNDS: u64 = 300;
+    let server = counting();
+    let url = server.url();
+    on_executor(move || async move {
+        let transport = transport(&url);
+        let before = descriptors();
+        for round in 0..ROUNDS {
+            // From before the connect to after the answer, in steps of 20 microseconds.
+            let late = async {
+                sleep(Duration::from_micros(20 * (round % 60))).await;
+                None
+            };
+            let asked = async { Some(ask(&transport, post("{}")).await) };
+            if let Some(answer) = future::or(asked, late).await {
+                assert!(answer.is_ok(), "{answer:?}");
+            }
+            assert!(transport.open_connections() <= 1, "{transport:?}");
+        }
+        assert!(ask(&transport, post("{}")).await.is_ok(), "the transport still works");
+        transport.close().await;
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(transport.open_connections(), 0);
+        let after = descriptors();
+        assert!(after < before + 150, "{before} descriptors became {after}");
+    });
 }

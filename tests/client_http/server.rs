@@ -1,4 +1,5 @@
 //! A server that does to each connection what its script says.
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -103,7 +103,7 @@ fn silence_is_bounded_and_a_comment_is_no_silence() {
     let server = Server::start(|mut peer| {
         peer.request();
         peer.send(HEAD);
-        for _ in 0..8 {
+        for _ in 0..30 {
             std::thread::sleep(Duration::from_millis(50));
             peer.send(&chunk(": alive\n\n"));
         }
@@ -113,9 +113,9 @@ fn silence_is_bounded_and_a_comment_is_no_silence() {
     let url = server.url();
     on_executor(move || async move {
         let transport = transport(&url);
-        let idle_timeout = Some(Duration::from_millis(300));
+        let idle_timeout = Some(Duration::from_secs(1));
         // The deadline of the head is over long before the stream is.
-        let timeout = Duration::from_millis(300);
+        let timeout = Duration::from_secs(1);
         let mut events = open(&transport, Outgoing { idle_timeout, timeout, ..post("") }).await;
         assert_eq!(events.next().await, Some(Ok(data("late"))));
         let silent = events.next().await;

@@ -5,13 +5,16 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
 use ringmesh::client::http::{HttpOptions, HttpTransport};
 use ringmesh::client::{IncomingContent, Transport, TransportError};
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::{ServerConfig, ServerConnection, StreamOwned};
+use rustls::{
+    ProtocolVersion, ServerConfig, ServerConnection, StreamOwned, SupportedProtocolVersion, version,
+};
 
 use super::server::Server;
 use super::{PATIENCE, ask, on_executor, post};
@@ -63,8 +66,17 @@ impl TlsServer {
         connections: usize,
         script: impl Fn(Peer) + Send + 'static,
     ) -> TlsServer {
+        Self::start_versions(identity, connections, rustls::ALL_VERSIONS, script)
+    }
+
+    fn start_versions(
+        identity: (CertificateDer<'static>, PrivateKeyDer<'static>),
+        connections: usize,
+        versions: &[&'static SupportedProtocolVersion],
+        script: impl Fn(Peer) + Send + 'static,
+    ) -> TlsServer {
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+        let builder = builder.with_protocol_versions(versions).unwrap().with_no_client_auth();
         let mut config = builder.with_single_cert(vec![identity.0], identity.1).unwrap();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let config = Arc::new(config);
@@ -96,20 +108,20 @@ impl TlsServer {
 /// One request: its head, and as much of its body as is said there.
 fn request(peer: &mut Peer) -> Option<String> {
     let mut text = Vec::new();
-    let mut chunk = [0; 4096];
-    loop {
+    let mut chunk = [0; 16 << 10];
+    let mut whole = None;
+    while whole.is_none_or(|whole| text.len() < whole) {
         let length = peer.read(&mut chunk).ok().filter(|length| *length > 0)?;
         text.extend_from_slice(&chunk[..length]);
-        let all = String::from_utf8_lossy(&text);
-        let Some((head, body)) = all.split_once("\r\n\r\n") else { continue };
-        let length = head
-            .lines()
-            .find_map(|line| line.strip_prefix("Content-Length: "))
-            .map_or(0, |it| it.parse().unwrap());
-        if body.len() >= length {
-            return Some(all.into_owned());
+        if whole.is_none()
+            && let Some(head) = text.windows(4).position(|window| window == b"\r\n\r\n")
+        {
+            let lines = String::from_utf8(text[..head].to_vec()).unwrap();
+            let length = lines.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+            whole = Some(head + 4 + length.map_or(0, |digits| digits.parse::<usize>().unwrap()));
         }
     }
+    String::from_utf8(text).ok()
 }
 
 fn answer(peer: &mut Peer, body: &str) {
@@ -197,6 +209,47 @@ fn large_bodies_and_event_streams_come_decrypted() {
         assert_eq!(transport.open_connections(), 1);
     });
     server.join();
+}
+
+#[test]
+fn both_versions_of_tls_are_spoken() {
+    let authority = Authority::new();
+    for version in [&version::TLS12, &version::TLS13] {
+        let identity = authority.sign("localhost", false);
+        let server = TlsServer::start_versions(identity, 1, &[version], |mut peer| {
+            let spoken = peer.conn.protocol_version();
+            while request(&mut peer).is_some() {
+                answer(&mut peer, if spoken == Some(ProtocolVersion::TLSv1_2) { "1.2" } else { "1.3" });
+            }
+        });
+        let (url, ca_file) = (server.url("localhost"), authority.file());
+        let spoken = on_executor(move || async move { ask(&trusting(&url, Some(ca_file)), post("")).await });
+        let expected = if version.version == ProtocolVersion::TLSv1_2 { "1.2" } else { "1.3" };
+        assert_eq!(spoken.as_deref(), Ok(expected));
+        server.join();
+    }
+}
+
+#[test]
+fn a_handshake_that_does_not_end_is_given_up() {
+    let server = Server::start(|mut peer| {
+        peer.closed_silently();
+    });
+    let (url, authority) = (format!("https://{}/", server.addr), Authority::new());
+    on_executor(move || async move {
+        let options = HttpOptions {
+            connect_timeout: Duration::from_millis(100),
+            ca_file: Some(authority.file()),
+            ..HttpOptions::default()
+        };
+        let transport = HttpTransport::new(&url, options).unwrap();
+        let late = ask(&transport, post("")).await;
+        assert!(
+            matches!(late, Err(TransportError::Timeout { what }) if what.contains("handshake")),
+            "{late:?}"
+        );
+        assert_eq!(transport.open_connections(), 0);
+    });
 }
 
 #[test]

@@ -114,6 +114,8 @@ impl Answer {
     /// The JSON messages of an event stream.
     pub fn events(&self) -> Vec<serde_json::Value> {
         let data = self.text().lines().filter_map(|line| line.strip_prefix("data: "));
+        // A stream that can be resumed begins with an empty event.
+        let data = data.filter(|data| !data.is_empty());
         data.map(|data| serde_json::from_str(data).expect("each data line is one JSON message")).collect()
     }
 

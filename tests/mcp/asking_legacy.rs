@@ -146,6 +146,7 @@ fn errors_and_answers_that_do_not_fit_are_failures_that_say_so() {
         (json!({"result": 5}), "no object"),
         (json!({"result": {"action": "maybe"}}), "malformed"),
         (json!({"result": {"action": "accept", "content": {"name": 5}}}), "does not fit the form"),
+        (json!({"result": {"action": "x".repeat(100_000)}}), "malformed"),
         (json!({"result": {"action": "decline"}}), "declined"),
     ] {
         let mut call = start(&server, &session, 1, "greet");
@@ -155,6 +156,7 @@ fn errors_and_answers_that_do_not_fit_are_failures_that_say_so() {
         answer(&server, &session, message);
         let got = finish(call);
         assert!(got.is_error() && got.content().contains(text), "{reply}: {}", got.text);
+        assert!(got.text.len() < 500, "it stays short");
     }
 }
 

@@ -217,13 +217,15 @@ fn only_what_the_client_declared_is_asked() {
         ("form", "{}", json!({"elicitation": {}})),
         ("form", r#"{"elicitation":{"url":{}}}"#, json!({"elicitation": {}})),
         ("url", r#"{"elicitation":{}}"#, json!({"elicitation": {"url": {}}})),
-        ("both", "{}", json!({"roots": {}, "sampling": {}})),
+        ("both", r#"{"elicitation":{}}"#, json!({"roots": {}, "sampling": {}})),
         ("both", r#"{"roots":{}}"#, json!({"sampling": {}})),
     ] {
         let got = call_as(&server, capabilities, tool, json!({}));
         assert_eq!((got.status, got.code()), (400, -32021), "{tool} {capabilities}");
         assert_eq!(got.body()["error"]["data"]["requiredCapabilities"], needed, "{tool} {capabilities}");
     }
+    let answered = json!({"inputResponses": {"k": {"action": "cancel"}}});
+    assert!(!call_as(&server, "{}", "form", answered).is_error(), "nothing is left to ask");
     let meta = json!({"_meta": {"io.modelcontextprotocol/clientCapabilities": {}, "progressToken": 1}});
     let late = call_as(&server, "{}", "late", meta);
     assert_eq!((late.events.len(), late.code()), (1, -32021));

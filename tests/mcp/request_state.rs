@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringmesh::mcp::{
-    CallError, Context, Elicitation, McpOptions, Question, Registry, RequestStateKeys, Tool,
+    CallError, Context, Elicitation, McpOptions, Offload, OffloadFull, Question, Registry, RequestStateKeys,
+    Tool,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -271,6 +272,39 @@ fn a_full_table_of_used_states_is_overload() {
     let got = retry(&server, "redeem", &states[16], json!({}));
     assert_eq!((got.status, got.error(), got.retry_after_s), (503, Some("single_use_full"), Some(1)));
     asked(&call(&server, "redeem", json!({})));
+}
+
+/// A pool that turns jobs away until it is told to take them.
+#[derive(Default)]
+struct Gate(std::sync::atomic::AtomicBool);
+
+impl Offload for Gate {
+    fn submit(&self, job: Box<dyn FnOnce() + Send>) -> Result<(), OffloadFull> {
+        if !self.0.load(Ordering::SeqCst) {
+            return Err(OffloadFull);
+        }
+        job();
+        Ok(())
+    }
+}
+
+#[test]
+fn a_state_whose_handler_could_not_start_is_not_used_up() {
+    let ask = |_: Order, context: Context| {
+        let name = futures_lite::future::block_on(context.elicit("k", ask()))?;
+        Ok(name.content.unwrap_or_default()["name"].to_string())
+    };
+    let gate = Arc::new(Gate::default());
+    let options = McpOptions { offload: Some(gate.clone()), ..McpOptions::default() };
+    let server = Server::with(Registry::new().with(Tool::blocking("ask", "", ask).single_use()), options);
+    gate.0.store(true, Ordering::SeqCst);
+    let (state, _) = asked(&call(&server, "ask", json!({})));
+    gate.0.store(false, Ordering::SeqCst);
+    let full = retry(&server, "ask", &state, json!({"k": name_is("Ada")}));
+    assert_eq!((full.status, full.error()), (503, Some("blocking_full")));
+    gate.0.store(true, Ordering::SeqCst);
+    assert_eq!(retry(&server, "ask", &state, json!({"k": name_is("Ada")})).content(), "\"Ada\"");
+    assert_eq!(retry(&server, "ask", &state, json!({"k": name_is("Ada")})).code(), -32602);
 }
 
 #[test]

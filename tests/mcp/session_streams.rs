@@ -233,3 +233,28 @@ fn a_stream_without_a_reader_is_forgotten_in_time() {
     assert_eq!(methods(&events), ["", "notifications/prompts/list_changed"]);
     assert!(!ids(&events).contains(&id));
 }
+
+#[test]
+fn a_session_that_idles_away_or_makes_room_leaves_nothing() {
+    let mut server = Server::limited(Registry::new().dynamic(), |limits| {
+        limits.session_idle_timeout_ms = 1_000;
+        limits.max_sessions = 2;
+    });
+    let handle = server.dispatcher.registry_handle();
+    let leave_events = |server: &Server| {
+        let session = server.open(LEGACY);
+        let mut feed = server.open_stream(&session);
+        handle.tools_changed();
+        feed_events(&mut feed);
+        drop(feed);
+        assert!(server.dispatcher.replay_bytes() > 0);
+    };
+    leave_events(&server);
+    server.advance(Duration::from_secs(2));
+    assert_eq!((server.dispatcher.sweep(server.now), server.dispatcher.replay_bytes()), (1, 0));
+    leave_events(&server);
+    // Two more, the second of which needs the first one's place.
+    server.advance(Duration::from_millis(1));
+    let _ = (server.open(LEGACY), server.open(LEGACY));
+    assert_eq!((server.dispatcher.sessions(), server.dispatcher.replay_bytes()), (2, 0));
+}

@@ -32,7 +32,13 @@ impl Shower<'_> {
         out
     }
 
+    /// A lone text that goes into a file or a pipe stays exactly what it is.
     pub(super) fn read_result(&mut self, result: &ReadResult) -> String {
+        if let [ResourceContents { text: Some(text), .. }] = &result.contents[..]
+            && !self.view.escape
+        {
+            return text.clone();
+        }
         let mut out = String::new();
         for contents in &result.contents {
             self.contents(&mut out, contents);
@@ -43,7 +49,7 @@ impl Shower<'_> {
     /// Who speaks stands before what is said.
     pub(super) fn prompt_result(&mut self, result: &PromptResult) -> String {
         let mut out = String::new();
-        if let Some(description) = &result.description {
+        if let Some(description) = result.description.as_ref().filter(|text| !text.trim().is_empty()) {
             push_text(&mut out, &format!("# {}", line(description)));
         }
         for message in &result.messages {

@@ -31,7 +31,7 @@ struct Choice {
     label: String,
 }
 
-/// The fields of a form. What is no field of a flat schema is asked for as a text.
+/// The fields of a form, required ones first. What is no field of a flat schema is asked for as a text.
 pub(super) fn fields(schema: &Value) -> Vec<Field> {
     let required = schema.get("required").and_then(Value::as_array);
     let is_required = |name: &str| required.is_some_and(|names| names.iter().any(|known| known == name));
@@ -47,7 +47,9 @@ pub(super) fn fields(schema: &Value) -> Vec<Field> {
             kind: kind(property),
         }
     };
-    properties.into_iter().flatten().map(field).collect()
+    let mut fields: Vec<Field> = properties.into_iter().flatten().map(field).collect();
+    fields.sort_by_key(|field| !field.required);
+    fields
 }
 
 fn kind(property: &Value) -> Kind {

@@ -121,13 +121,9 @@ mod tests {
                                 "b": { "type": "integer" } } } },
             { "name": "now", "title": "The time", "inputSchema": { "type": "object" } },
         ]));
-        let expected = "add            Adds two numbers.\n  b=integer    required\n\
-             \u{20} a=integer    default 1: the first\nnow            The time\n";
-        let shown = tools(&all, PIPE);
-        assert_eq!(
-            shown.replace("  ", " ").replace("  ", " "),
-            expected.replace("  ", " ").replace("  ", " ")
-        );
+        let expected = "add          Adds two numbers.\n  b=integer  required\n  a=integer  default 1: the first\n\
+             now          The time\n";
+        assert_eq!(tools(&all, PIPE), expected);
     }
 
     #[test]

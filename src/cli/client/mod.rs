@@ -49,8 +49,10 @@ Exit codes:
 The result goes to standard output, everything else to standard error.";
 
 const CALL_HELP: &str = "\
-Arguments are key=value, where the tool's schema says what the value becomes (a text, a number, true or false, an item
-of a list, …), or key:=json, taken as JSON whatever the schema says. A list takes key=value once for each item.
+Arguments:
+  key=value    the tool's schema says what it becomes: a text, a number, true or false, …
+  key:=json    JSON, whatever the schema says
+  A list takes key=value once for each item. A value whose type the schema leaves open is a text.
 
 Examples:
   ringmesh call localhost:8000 echo message=hello

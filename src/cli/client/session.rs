@@ -14,22 +14,26 @@ use super::flags::Plan;
 use super::terminal::Terminal;
 use super::text::View;
 use crate::cli::{exit, print};
-use crate::client::http::HttpTransport;
 use crate::client::{Client, ClientOptions, Root};
 use crate::runtime::signal::{self, SignalGuard};
 use crate::runtime::{
-    ExecutorSettings, RuntimeError, Scope, ScopeOptions, StopFlag, Watchdog, WatchdogSettings, sleep,
+    ExecutorSettings, Scope, ScopeOptions, StopFlag, Watchdog, WatchdogSettings, preflight, sleep,
     spawn_executor, warm_up,
 };
 
 /// How long saying goodbye to the server may take.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// Bytes of one answer. A command has one at a time, and a picture in it may be large.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
+/// Connections that one command may have open, by far.
+const MAX_FILES: u64 = 64;
 /// How long an answer may take at most on a terminal, where progress and questions extend the time.
 const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Runs one command and shows its result; returns the exit code.
 pub(super) fn run(plan: Plan, job: Job) -> Result<u8, Failure> {
     let broken = |error: &dyn std::fmt::Display| Failure { code: exit::FAILURE, message: error.to_string() };
+    check_machine()?;
     let stop = StopFlag::new();
     let _signals: SignalGuard = signal::install(stop.clone()).map_err(|error| broken(&error))?;
     let watchdog = Watchdog::start(WatchdogSettings::default()).map_err(|error| broken(&error))?;
@@ -40,12 +44,19 @@ pub(super) fn run(plan: Plan, job: Job) -> Result<u8, Failure> {
     };
     let executor =
         spawn_executor(None, "client", &ExecutorSettings::default(), main).map_err(|error| broken(&error))?;
-    executor.join().unwrap_or_else(|error| match error {
-        RuntimeError::Reactor(_) => {
-            Err(Failure { code: exit::PREFLIGHT, message: format!("{error}; see `ringmesh check`") })
-        }
-        error => Err(broken(&error)),
-    })
+    executor.join().unwrap_or_else(|error| Err(broken(&error)))
+}
+
+/// One executor needs little, but io_uring it needs.
+fn check_machine() -> Result<(), Failure> {
+    let plan = preflight::Plan { cores: None, max_cores: Some(1), max_connections: MAX_FILES };
+    let report = preflight::examine(&plan);
+    let failures: Vec<_> = report.failures().map(|check| format!("\n  {check}")).collect();
+    if failures.is_empty() {
+        return Ok(());
+    }
+    let message = format!("this machine lacks something that is needed:{}", failures.concat());
+    Err(Failure { code: exit::PREFLIGHT, message })
 }
 
 async fn in_scope(plan: Plan, job: Job, stop: StopFlag) -> Result<u8, Failure> {
@@ -84,9 +95,7 @@ async fn work(
 ) -> Result<u8, Failure> {
     let way = Way { output: plan.output, view: View::of_stdout() };
     let options = options(&plan, terminal);
-    let transport =
-        HttpTransport::new(&plan.url, plan.http).map_err(|error| Failure::usage(error.to_string()))?;
-    let client = Client::connect_over(scope, Rc::new(transport), options).await?;
+    let client = Client::connect(scope, &plan.url, options).await?;
     connected.replace(Some(client.clone()));
     let Shown { text, failed, faults } = job.run(&client, &way, terminal).await?;
     terminal.clear();
@@ -103,6 +112,10 @@ async fn work(
 
 fn options(plan: &Plan, terminal: &Rc<Terminal>) -> ClientOptions {
     let mut options = ClientOptions::new("ringmesh", env!("CARGO_PKG_VERSION"));
+    options.http = plan.http.clone();
+    options.limits.max_message_bytes = MAX_MESSAGE_BYTES;
+    options.http.limits.body_bytes = MAX_MESSAGE_BYTES;
+    options.http.limits.event_bytes = MAX_MESSAGE_BYTES;
     options.request_timeout = plan.timeout;
     options.max_request_timeout = if terminal.shows() { plan.timeout.max(MAX_TIMEOUT) } else { plan.timeout };
     options.revision = plan.revision;

@@ -39,27 +39,20 @@ impl Handlers {
     /// What the client declares in this revision.
     pub(crate) fn capabilities(&self, revision: Revision) -> Map<String, Value> {
         let mut declared = Map::new();
-        let mut sub = Map::new();
-        if self.elicit.is_some() && revision >= Revision::V2025_06_18 {
-            // Before 2025-11-25 there were only forms, and no word for them.
-            let modes = [("form", self.elicit_form), ("url", self.elicit_url)];
-            let named = revision >= Revision::V2025_11_25;
-            modes
-                .iter()
-                .filter(|mode| named && mode.1)
-                .for_each(|mode| drop(sub.insert(mode.0.into(), json!({}))));
-            if named || self.elicit_form {
-                declared.insert("elicitation".into(), Value::Object(std::mem::take(&mut sub)));
-            }
+        let named = revision >= Revision::V2025_11_25;
+        let some = |parts: [(&str, bool); 2]| -> Map<String, Value> {
+            let set = parts.into_iter().filter(|part| named && part.1);
+            set.map(|part| (part.0.to_owned(), json!({}))).collect()
+        };
+        // Before 2025-11-25 there were only forms, and no word for them; no word still means forms.
+        let elicits = self.elicit_form || (named && self.elicit_url);
+        if self.elicit.is_some() && elicits && revision >= Revision::V2025_06_18 {
+            let modes = some([("form", self.elicit_form), ("url", self.elicit_url)]);
+            declared.insert("elicitation".into(), Value::Object(modes));
         }
         if self.sample.is_some() {
-            let parts = [("tools", self.sample_tools), ("context", self.sample_context)];
-            let named = revision >= Revision::V2025_11_25;
-            parts
-                .iter()
-                .filter(|part| named && part.1)
-                .for_each(|part| drop(sub.insert(part.0.into(), json!({}))));
-            declared.insert("sampling".into(), Value::Object(sub));
+            let parts = some([("tools", self.sample_tools), ("context", self.sample_context)]);
+            declared.insert("sampling".into(), Value::Object(parts));
         }
         if self.roots.is_some() {
             // The notice of changed roots went with the sessions.
@@ -151,6 +144,8 @@ mod tests {
         handlers.elicit_form = false;
         assert_eq!(of(&handlers, Revision::V2025_11_25), json!({ "elicitation": { "url": {} } }));
         assert_eq!(of(&handlers, Revision::V2025_06_18), json!({}), "there were no URLs");
+        handlers.elicit_url = false;
+        assert_eq!(of(&handlers, Revision::V2026_07_28), json!({}), "an empty object would mean forms");
         handlers.sample = Some(Rc::new(|_| Box::pin(async { Ok(SampleReply::text("m", "t")) })));
         handlers.sample_tools = true;
         handlers.roots = Some(Rc::new(|()| Box::pin(async { Ok(Vec::new()) })));

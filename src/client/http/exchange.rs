@@ -46,22 +46,23 @@ struct Failure {
 }
 
 impl Shared {
-    pub(super) async fn exchange(&self, outgoing: Outgoing) -> Result<Incoming, TransportError> {
+    pub(super) async fn exchange(&self, mut outgoing: Outgoing) -> Result<Incoming, TransportError> {
         let phase = Cell::new(FREE);
+        let timeout = outgoing.timeout.min(MAX_TIMEOUT);
         let late = async {
-            Timer::after(outgoing.timeout.min(MAX_TIMEOUT)).await;
+            Timer::after(timeout).await;
             match phase.get() {
                 FREE => Err(TransportError::Busy { max: self.options.max_connections }),
                 what => Err(TransportError::Timeout { what }),
             }
         };
-        future::or(self.attempts(&outgoing, &phase), late).await
+        future::or(self.attempts(&mut outgoing, &phase), late).await
     }
 
     /// At most two: a connection that was idle may turn out to be closed.
     async fn attempts(
         &self,
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
         phase: &Cell<&'static str>,
     ) -> Result<Incoming, TransportError> {
         let head = self.common.render(outgoing)?;
@@ -77,7 +78,7 @@ impl Shared {
     async fn attempt(
         &self,
         head: &[u8],
-        outgoing: &Outgoing,
+        outgoing: &mut Outgoing,
         phase: &Cell<&'static str>,
     ) -> Result<Incoming, Failure> {
         let fatal = |error| Failure { error, stale: false };
@@ -92,7 +93,9 @@ impl Shared {
             }
         };
         phase.set(ANSWER);
-        let request = [head.to_vec(), outgoing.body.clone()];
+        // Only a request on a connection that was idle may be needed again.
+        let body = if was_pooled { outgoing.body.clone() } else { std::mem::take(&mut outgoing.body) };
+        let request = [head.to_vec(), body];
         let mut talk = self.begin(wire, permit, request).map_err(fatal)?;
         if let Err(error) = talk.step().await {
             let unanswered = error == TransportError::Closed { before_answer: true };

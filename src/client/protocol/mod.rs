@@ -3,6 +3,7 @@
 pub(crate) mod answer;
 pub(crate) mod defaults;
 pub(crate) mod era;
+pub(crate) mod fuzz;
 pub(crate) mod headers;
 pub(crate) mod message;
 pub(crate) mod rounds;

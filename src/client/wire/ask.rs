@@ -132,9 +132,11 @@ impl Link {
         let longest = ask.options.max_timeout.unwrap_or(self.options.max_request_timeout);
         let timeout = ask.options.timeout.unwrap_or(self.options.request_timeout);
         let mut patience = Patience::new(timeout, longest.max(timeout));
-        let outgoing = self.compose(session, attempt.id, ask, params, patience.left());
+        // The transport must not give up while the wait begins anew; this side does when it ends.
+        let outgoing = self.compose(session, attempt.id, ask, params, patience.longest_left());
         let abandon = Abandon::new(self, &attempt);
-        let mut crowd = Crowd::default();
+        let mut crowd = Crowd::new(&self.answering);
+        self.see_off_all().await;
         let incoming = crowd.beside(&mut patience, self.transport.exchange(outgoing)).await;
         let outcome = match incoming {
             Err(late) => Err(attempt.timed_out(late)),

@@ -2,6 +2,7 @@
 //!
 //! They are polled by whoever reads the stream, so they end with it and nothing is left behind.
 
+use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
@@ -45,27 +46,37 @@ impl Patience {
 
     /// The wait begins anew.
     pub(crate) fn restart(&mut self) {
-        self.deadline = (Instant::now() + self.timeout).min(self.last);
+        self.restart_from(Instant::now());
+    }
+
+    /// The wait has begun anew at `since`, unless it did so later.
+    fn restart_from(&mut self, since: Instant) {
+        self.deadline = self.deadline.max(since + self.timeout).min(self.last);
+    }
+
+    /// What is left of the longest wait, however often it begins anew.
+    pub(crate) fn longest_left(&self) -> Duration {
+        self.last.saturating_duration_since(Instant::now())
     }
 
     /// What is left of the wait.
     pub(crate) fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
-
-    /// When it ends: not while the server waits for us.
-    fn end(&self, answering: bool) -> Instant {
-        if answering { self.last } else { self.deadline }
-    }
 }
 
 /// Answers in the making, by the ids of the server's questions.
-#[derive(Default)]
 pub(crate) struct Crowd<'a> {
     members: Vec<(Value, LocalBoxFuture<'a, ()>)>,
+    /// The answers that the whole client is at. A server may ask on one stream what it needs for another.
+    answering: &'a Answering,
 }
 
 impl<'a> Crowd<'a> {
+    pub(crate) fn new(answering: &'a Answering) -> Self {
+        Crowd { members: Vec::new(), answering }
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.members.len()
     }
@@ -86,31 +97,64 @@ impl<'a> Crowd<'a> {
         self.members.len() < before
     }
 
-    /// Awaits `work` while the answers go on, for as long as the patience lasts.
+    /// Awaits `work` while the answers go on, for as long as the patience lasts. It does not run out while the server
+    /// waits for an answer of ours, but for its last moment.
     pub(crate) async fn beside<T>(
         &mut self,
         patience: &mut Patience,
         work: impl Future<Output = T>,
     ) -> Result<T, TimedOut> {
         let mut work = pin!(work);
-        let mut timer = Timer::at(patience.end(self.len() > 0));
+        let mut timer = Timer::at(patience.deadline);
         poll_fn(|cx| {
             if self.poll(cx) {
                 patience.restart();
-                timer = Timer::at(patience.end(self.len() > 0));
             }
             if let Poll::Ready(done) = work.as_mut().poll(cx) {
                 return Poll::Ready(Ok(done));
             }
             loop {
                 ready!(Pin::new(&mut timer).poll(cx));
-                let end = patience.end(self.len() > 0);
-                if end <= Instant::now() {
-                    return Poll::Ready(Err(TimedOut(patience.began.elapsed())));
+                if let Some(since) = self.answering.since() {
+                    patience.restart_from(since);
                 }
-                timer = Timer::at(end);
+                let now = Instant::now();
+                if patience.deadline <= now {
+                    return Poll::Ready(Err(patience.spent(now)));
+                }
+                timer = Timer::at(patience.deadline);
             }
         })
         .await
+    }
+}
+
+/// The answers that a client is at, and when it gave the last one.
+#[derive(Debug, Default)]
+pub(crate) struct Answering {
+    open: Cell<usize>,
+    last: Cell<Option<Instant>>,
+}
+
+impl Answering {
+    /// One more answer, until the guard is dropped.
+    pub(crate) fn one(&self) -> OneAnswer<'_> {
+        self.open.set(self.open.get() + 1);
+        OneAnswer(self)
+    }
+
+    /// Since when the server no longer waits for an answer: now while it does, `None` where it never did.
+    fn since(&self) -> Option<Instant> {
+        if self.open.get() > 0 { Some(Instant::now()) } else { self.last.get() }
+    }
+}
+
+/// An answer in the making.
+pub(crate) struct OneAnswer<'a>(&'a Answering);
+
+impl Drop for OneAnswer<'_> {
+    fn drop(&mut self) {
+        self.0.open.set(self.0.open.get() - 1);
+        self.0.last.set(Some(Instant::now()));
     }
 }

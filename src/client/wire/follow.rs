@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures_lite::future;
 use serde_json::value::RawValue;
 
 use super::ask::Attempt;
@@ -14,6 +15,9 @@ use crate::client::protocol::stream::Follow;
 use crate::client::retry;
 use crate::client::transport::{EventSource, IncomingContent, Outgoing, TransportError, Verb};
 use crate::runtime::sleep;
+
+/// Streams that are kept although their response has come, because they have not ended.
+const MAX_ENDING: usize = 4;
 
 impl Link {
     /// Reads a request's stream to the response.
@@ -38,9 +42,31 @@ impl Link {
             };
             for message in follow.event(event, &self.options.limits).map_err(Failure::last)? {
                 if let Some(result) = self.take(attempt, message, crowd, patience) {
+                    self.see_off(source).await;
                     return result;
                 }
             }
+        }
+    }
+
+    /// Lets a stream whose response has come end in order, so that its connection can be used again. One that has not
+    /// ended yet gets another chance before the next request, and is then closed.
+    async fn see_off(&self, mut source: Box<dyn EventSource>) {
+        if future::poll_once(source.next()).await.is_some() {
+            return;
+        }
+        let mut ending = self.ending.borrow_mut();
+        if ending.len() >= MAX_ENDING {
+            ending.remove(0);
+        }
+        ending.push(source);
+    }
+
+    /// Gives streams whose response has come their chance.
+    pub(super) async fn see_off_all(&self) {
+        let ending = self.ending.take();
+        for mut source in ending {
+            future::poll_once(source.next()).await;
         }
     }
 

@@ -10,6 +10,7 @@ use event_listener::Event;
 use futures_lite::future;
 use serde_json::{Map, Value, json};
 
+use super::crowd::Answering;
 use super::gate::Gate;
 use super::known::KnownTool;
 use super::queue::Waiting;
@@ -19,7 +20,9 @@ use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
 use crate::client::revision::Revision;
-use crate::client::transport::{Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb};
+use crate::client::transport::{
+    EventSource, Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb,
+};
 use crate::mcp::LogLevel;
 use crate::runtime::{Scope, StopFlag, sleep};
 
@@ -85,7 +88,11 @@ pub(crate) struct Link {
     /// Who begins a session, or opens that stream, does it alone.
     pub(crate) gate: Gate,
     pub(crate) closed: StopFlag,
+    /// Streams whose response has come and which have not ended.
+    pub(crate) ending: RefCell<Vec<Box<dyn EventSource>>>,
     pub(crate) cancels: Cell<usize>,
+    /// Questions of the server that are being answered.
+    pub(crate) answering: Answering,
     next_id: Cell<u64>,
     tasks: Cell<usize>,
     task_ended: Event,
@@ -108,7 +115,9 @@ impl Link {
             offered: Cell::default(),
             gate: Gate::default(),
             closed: StopFlag::new(),
+            ending: RefCell::default(),
             cancels: Cell::new(0),
+            answering: Answering::default(),
             next_id: Cell::new(1),
             tasks: Cell::new(0),
             task_ended: Event::new(),
@@ -186,11 +195,11 @@ impl Link {
         }
     }
 
-    /// A message that needs no answer.
+    /// A message that needs no answer, and does no harm when it arrives twice.
     pub(crate) fn notice(&self, session: &Session, body: Vec<u8>) -> Outgoing {
         let head = self.head(session);
         let (timeout, idle_timeout) = (NOTICE_TIME.min(self.options.request_timeout), None);
-        Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: false }
+        Outgoing { verb: Verb::Post, body, head, timeout, idle_timeout, idempotent: true }
     }
 
     /// An exchange that ends in its time, whatever the transport makes of that.

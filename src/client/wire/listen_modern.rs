@@ -70,7 +70,7 @@ impl Link {
             let (method, after) = (ask.method.clone(), self.options.request_timeout);
             Failure::last(ClientError::Timeout { method, after })
         };
-        let mut crowd = Crowd::default();
+        let mut crowd = Crowd::new(&self.answering);
         let exchange = self.transport.exchange(outgoing);
         let incoming = crowd.beside(&mut patience, exchange).await.map_err(late)?;
         let incoming = incoming.map_err(|error| Failure::of_transport(self.transport.target(), error))?;

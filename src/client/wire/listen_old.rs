@@ -167,7 +167,7 @@ impl Link {
         mut source: Box<dyn EventSource>,
         follow: &mut Follow,
     ) -> Result<Failure, ClientError> {
-        let mut crowd = Crowd::default();
+        let mut crowd = Crowd::new(&self.answering);
         let broken = |error| Failure::of_transport(self.transport.target(), error);
         loop {
             let mut patience = Patience::endless();

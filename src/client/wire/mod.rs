@@ -18,5 +18,6 @@ mod session;
 mod standing;
 
 pub(crate) use known::KnownTool;
-pub(crate) use link::{Ask, Link};
+pub(crate) use link::{Ask, Link, NOTICE_TIME};
 pub use listen::{ListenFilter, Subscription};
+pub(crate) use session::HTTP_SSE_ALONE;

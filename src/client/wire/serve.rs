@@ -40,7 +40,9 @@ impl Link {
             _ => Box::pin(async move { self.options.handlers.answer(&method, params).await }),
         };
         let key = id.clone();
+        let answering = self.answering.one();
         let reply = async move {
+            let _answering = answering;
             let outcome = answer.await;
             let outgoing = self.notice(session, message::response(&id, &outcome));
             match self.exchange(outgoing).await {

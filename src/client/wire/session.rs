@@ -22,6 +22,9 @@ use crate::runtime::sleep;
 
 /// How long the first request may take: a server that does not know it may say nothing at all.
 const PROBE_TIME: Duration = Duration::from_secs(10);
+/// What a server lacks that speaks the transport of 2024-11-05 and no other.
+pub(crate) const HTTP_SSE_ALONE: &str =
+    "Streamable HTTP, only the deprecated HTTP+SSE transport of 2024-11-05";
 /// The longest session id; the protocol names no bound.
 const MAX_SESSION_ID_BYTES: usize = 1_024;
 
@@ -48,6 +51,12 @@ impl Link {
         }
     }
 
+    /// Begins a session with a server that is known to be an older one.
+    pub(crate) async fn connect_old(self: &Rc<Self>) -> Result<(), ClientError> {
+        let forced = self.options.revision.filter(|revision| !revision.is_modern());
+        self.begin(forced.unwrap_or(Revision::NEWEST_LEGACY)).await
+    }
+
     async fn discover(self: &Rc<Self>) -> Result<Box<RawValue>, Failure> {
         let revision = Revision::V2026_07_28;
         let session = Rc::new(Session { revision, id: None, agreed: true });
@@ -67,8 +76,7 @@ impl Link {
     async fn first_session(self: &Rc<Self>, revision: Revision) -> Result<(), ClientError> {
         match self.begin(revision).await {
             Err(ClientError::Http { status: 400 | 404 | 405, .. }) if self.is_http_sse().await => {
-                let what = "Streamable HTTP, only the deprecated HTTP+SSE transport of 2024-11-05".to_owned();
-                Err(ClientError::NotOffered { what })
+                Err(ClientError::NotOffered { what: HTTP_SSE_ALONE.to_owned() })
             }
             done => done,
         }

@@ -1,6 +1,6 @@
 //! What one call has asked, been answered and done once. Plain state, usable from any thread.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
@@ -22,6 +22,8 @@ pub(crate) struct Asking {
     once_running: AtomicU32,
     /// Questions on their way to the client and back (the older revisions).
     waiting: AtomicU32,
+    /// Questions that went out so far (the older revisions).
+    departed: AtomicU32,
     /// The handler has a thread of its own and cannot be dropped.
     blocking: AtomicBool,
 }
@@ -41,6 +43,8 @@ pub(crate) struct Inner {
     pub(crate) unanswered: Vec<(String, Question)>,
     /// The keys that this run has used.
     pub(crate) kinds: BTreeMap<String, QuestionKind>,
+    /// The keys of the bodies of `once` that run.
+    pub(crate) once_keys: BTreeSet<String>,
     /// Questions on their way (the older revisions).
     pub(crate) slots: Vec<Weak<Slot>>,
 }
@@ -74,7 +78,8 @@ impl Asking {
                     self.keep(key, kind, raw);
                     return Ok(Some(answered));
                 }
-                Err(problem) => tracing::debug!(key, problem, "an answer is not taken and asked for again"),
+                // Without the reason, which may quote what the user wrote.
+                Err(_) => tracing::debug!(key, "an answer does not fit its question"),
             }
         }
         Ok(None)
@@ -117,10 +122,13 @@ impl Asking {
         self.blocking.load(Ordering::Acquire)
     }
 
-    /// Notes a body of `once` until the guard is dropped.
-    pub(crate) fn run_once(&self) -> impl Drop + '_ {
+    /// Notes a body of `once` until the guard is dropped; `None` where one with that key runs already.
+    pub(crate) fn run_once(&self, key: &str) -> Option<RunningOnce<'_>> {
+        if !self.with(|inner| inner.once_keys.insert(key.to_owned())) {
+            return None;
+        }
         self.once_running.fetch_add(1, Ordering::AcqRel);
-        Counted(&self.once_running)
+        Some(RunningOnce { asking: self, key: key.to_owned() })
     }
 
     /// Notes a question on its way; false where there are `max` already. [`Asking::arrived`] is its end.
@@ -134,6 +142,7 @@ impl Asking {
             room
         });
         if room {
+            self.departed.fetch_add(1, Ordering::AcqRel);
             self.waiting.fetch_add(1, Ordering::AcqRel);
         }
         room
@@ -141,6 +150,11 @@ impl Asking {
 
     pub(crate) fn arrived(&self) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// How many questions went out so far.
+    pub(crate) fn questions(&self) -> u32 {
+        self.departed.load(Ordering::Acquire)
     }
 
     /// True while a question is on its way to the client and back.
@@ -172,11 +186,16 @@ impl Inner {
     }
 }
 
-struct Counted<'a>(&'a AtomicU32);
+/// A body of `once` that runs.
+pub(crate) struct RunningOnce<'a> {
+    asking: &'a Asking,
+    key: String,
+}
 
-impl Drop for Counted<'_> {
+impl Drop for RunningOnce<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
+        self.asking.with(|inner| inner.once_keys.remove(&self.key));
+        self.asking.once_running.fetch_sub(1, Ordering::AcqRel);
     }
 }
 
@@ -239,7 +258,8 @@ mod tests {
     #[test]
     fn a_running_once_and_a_thread_hold_the_end_back() {
         let asking = Asking::default();
-        let running = asking.run_once();
+        let running = asking.run_once("a");
+        assert!(running.is_some() && asking.run_once("a").is_none());
         assert!(asking.suspend(vec![("k".into(), link())], 1));
         assert!(!asking.is_suspended());
         drop(running);

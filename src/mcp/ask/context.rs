@@ -114,6 +114,7 @@ impl Context {
         if open.is_empty() {
             return Ok(answers);
         }
+        self.require_all(&open)?;
         match &self.state.session {
             Some(session) => answers.extend(waiting::ask(self, session, open).await?),
             None => return Err(self.end_run(open).await),
@@ -124,6 +125,9 @@ impl Context {
     /// Ends this run of the handler: it is dropped here, or gets the error to return.
     async fn end_run(&self, questions: Vec<(String, Question)>) -> CallError {
         let state = &self.state;
+        if state.asking.with(|inner| inner.binding.is_none()) {
+            return CallError::internal("only tools, prompts and resources can ask their client");
+        }
         let limit = state.snapshot.shared().options.limits.value(Limit::Questions);
         let max = usize::try_from(limit).unwrap_or(usize::MAX);
         if !state.asking.suspend(questions, max) {
@@ -156,9 +160,13 @@ impl Context {
                 .check()
                 .map_err(|problem| CallError::internal(format!("the question {key:?}: {problem}")))?;
         }
-        let capabilities = self.client_capabilities();
-        let missing =
-            questions.iter().filter_map(|(_, question)| question.missing(capabilities, self.state.revision));
+        Ok(())
+    }
+
+    /// Only what would be asked needs a capability, not what was answered already.
+    fn require_all(&self, questions: &[(String, Question)]) -> Result<(), CallError> {
+        let (capabilities, revision) = (self.client_capabilities(), self.state.revision);
+        let missing = questions.iter().filter_map(|(_, question)| question.missing(capabilities, revision));
         let missing: Vec<Capability> = missing.collect();
         match missing.is_empty() {
             true => Ok(()),

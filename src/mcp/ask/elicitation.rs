@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use crate::mcp::ask::form;
+use crate::mcp::message::answer::excerpt;
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::json;
 use crate::mcp::offer::call_error::CallError;
@@ -185,8 +186,9 @@ impl Elicited {
             ElicitAction::Cancel => return Err(CallError::failed("The user dismissed the question.")),
         }
         let content = Value::Object(self.content.clone().unwrap_or_default());
-        serde_json::from_value(content)
-            .map_err(|error| CallError::failed(format!("The answer cannot be used: {error}")))
+        serde_json::from_value(content).map_err(|error| {
+            CallError::failed(format!("The answer cannot be used: {}", excerpt(&error.to_string())))
+        })
     }
 
     /// Checks the content against the schema it was asked with.
@@ -195,7 +197,9 @@ impl Elicited {
         let schema = Schema::read(schema)?;
         let content = Value::Object(self.content.clone().unwrap_or_default());
         let validator = compile(&schema.value)?;
-        validator.validate(&content).map_err(|error| format!("its content does not fit the form: {error}"))
+        validator
+            .validate(&content)
+            .map_err(|error| format!("its content does not fit the form: {}", error.masked_with("the value")))
     }
 }
 

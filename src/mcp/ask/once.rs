@@ -50,8 +50,8 @@ impl Context {
     /// forgets it.
     ///
     /// # Errors
-    /// The function's own. A result that cannot be written as JSON, or read back as `T`, and a question asked inside
-    /// the function are internal errors.
+    /// The function's own. A result that cannot be written as JSON, or read back as `T`, a question asked inside the
+    /// function, and a key that runs already beside it are internal errors.
     pub async fn once<T, F, Fut>(&self, key: impl AsRef<str>, function: F) -> Result<T, CallError>
     where
         T: Serialize + DeserializeOwned,
@@ -63,7 +63,8 @@ impl Context {
             return serde_json::from_str(&result)
                 .map_err(|error| CallError::internal(format!("the kept result of once({key:?}): {error}")));
         }
-        let running = self.state.asking.run_once();
+        let running = self.state.asking.run_once(key);
+        let running = running.ok_or_else(|| CallError::internal(format!("once({key:?}) runs already")))?;
         let mut future = pin!(function());
         let value = poll_fn(|cx| {
             let _mark = Mark::set(&self.state);

@@ -106,6 +106,7 @@ fn read(
         Reply::Result(raw) => match Answered::read(question, &raw) {
             Ok(answered) => Ok((answered, raw.into())),
             Err(problem) => {
+                let problem = excerpt(&problem);
                 Err(CallError::failed(format!("The client's answer to {method} cannot be used: {problem}.")))
             }
         },

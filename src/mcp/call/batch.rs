@@ -137,8 +137,11 @@ impl Batch {
     /// Ends the wait for the client's answers, because nobody can bring it the questions; true when there was any. Poll
     /// again.
     pub fn refuse_questions(&mut self) -> bool {
-        let calls = self.members.iter_mut().filter_map(|member| member.call.as_mut());
-        calls.fold(false, |refused, call| call.refuse_question() || refused)
+        let mut refused = false;
+        for call in self.members.iter_mut().filter_map(|member| member.call.as_mut()) {
+            refused |= call.refuse_question();
+        }
+        refused
     }
 
     /// Stops every call, because the server stops; poll again.

@@ -16,11 +16,15 @@ pub(crate) struct CallTime {
 enum Wait {
     No,
     Open {
+        /// The number of the question that it asked last.
+        question: u32,
         since: Instant,
         until: Instant,
     },
     /// It was told to wait no longer, and has not drawn the consequence yet.
-    GivenUp,
+    GivenUp {
+        question: u32,
+    },
 }
 
 /// What is up.
@@ -45,37 +49,36 @@ impl CallTime {
         Some(stood_still)
     }
 
-    /// Notes whether the call waits for its client, which may take `time`. Where a wait has ended, returns for how long
-    /// the call's own time stood still.
+    /// Notes which question the call asked last, while it waits for its client; the client has `time` from each new one
+    /// on. Where a wait has ended, returns for how long the call's own time stood still.
     pub(crate) fn note(
         &mut self,
-        asking: bool,
+        question: Option<u32>,
         time: Duration,
         now: impl FnOnce() -> Instant,
     ) -> Option<Duration> {
-        match (&self.wait, asking) {
-            (Wait::No, true) => {
-                let since = now();
-                self.wait = Wait::Open { since, until: after(since, time) };
-                None
-            }
-            (Wait::Open { .. }, false) => {
-                let stood_still = self.catch_up(now);
-                self.wait = Wait::No;
-                stood_still
-            }
-            (Wait::GivenUp, false) => {
-                self.wait = Wait::No;
-                None
-            }
-            _ => None,
+        let known = match self.wait {
+            Wait::No => None,
+            Wait::Open { question, .. } | Wait::GivenUp { question } => Some(question),
+        };
+        if question == known {
+            return None;
         }
+        let now = now();
+        let stood_still = self.catch_up(|| now);
+        self.wait = match question {
+            Some(question) => Wait::Open { question, since: now, until: after(now, time) },
+            None => Wait::No,
+        };
+        stood_still
     }
 
     /// Notes that the call was told to wait no longer: its own time goes on. Returns for how long it stood still.
     pub(crate) fn give_up(&mut self, now: Instant) -> Option<Duration> {
         let stood_still = self.catch_up(|| now);
-        self.wait = Wait::GivenUp;
+        if let Wait::Open { question, .. } = self.wait {
+            self.wait = Wait::GivenUp { question };
+        }
         stood_still
     }
 
@@ -112,12 +115,12 @@ mod tests {
         let at = |seconds: u32| begin + seconds * SECOND;
         let mut time = CallTime::new(at(10));
         assert_eq!((time.over(at(9)), time.over(at(10))), (None, Some(Over::Call)));
-        assert_eq!(time.note(true, 60 * SECOND, || at(4)), None);
-        assert_eq!(time.note(true, 60 * SECOND, || unreachable!("nothing has changed")), None);
+        assert_eq!(time.note(Some(1), 60 * SECOND, || at(4)), None);
+        assert_eq!(time.note(Some(1), 60 * SECOND, || unreachable!("nothing has changed")), None);
         assert_eq!((time.deadline(), time.over(at(63))), (at(64), None));
         assert_eq!(time.catch_up(|| at(20)), Some(16 * SECOND));
         assert_eq!((time.deadline(), time.over(at(63))), (at(64), None));
-        assert_eq!(time.note(false, 60 * SECOND, || at(30)), Some(10 * SECOND));
+        assert_eq!(time.note(None, 60 * SECOND, || at(30)), Some(10 * SECOND));
         assert_eq!(time.catch_up(|| unreachable!("it does not wait")), None);
         assert_eq!((time.over(at(35)), time.over(at(36))), (None, Some(Over::Call)));
     }
@@ -127,21 +130,37 @@ mod tests {
         let begin = Instant::now();
         let at = |seconds: u32| begin + seconds * SECOND;
         let mut time = CallTime::new(at(10));
-        time.note(true, 5 * SECOND, || at(4));
+        time.note(Some(1), 5 * SECOND, || at(4));
         assert_eq!(time.over(at(9)), Some(Over::Question));
         assert_eq!(time.give_up(at(9)), Some(5 * SECOND));
-        assert_eq!(time.note(true, 5 * SECOND, || unreachable!()), None, "it has not noticed yet");
+        assert_eq!(time.note(Some(1), 5 * SECOND, || unreachable!()), None, "it has not noticed yet");
         assert_eq!((time.over(at(14)), time.over(at(15))), (None, Some(Over::Call)));
-        assert_eq!(time.note(false, 5 * SECOND, || unreachable!()), None);
-        time.note(true, 5 * SECOND, || at(10));
+        assert_eq!(time.note(None, 5 * SECOND, || at(9)), None);
+        time.note(Some(2), 5 * SECOND, || at(10));
         assert_eq!(time.over(at(15)), Some(Over::Question), "and may ask again");
+    }
+
+    #[test]
+    fn each_question_has_all_of_its_time() {
+        let begin = Instant::now();
+        let at = |seconds: u32| begin + seconds * SECOND;
+        let mut time = CallTime::new(at(10));
+        time.note(Some(1), 5 * SECOND, || at(1));
+        // The next one follows the answer before anyone saw the wait end.
+        assert_eq!(time.note(Some(2), 5 * SECOND, || at(5)), Some(4 * SECOND));
+        assert_eq!((time.over(at(9)), time.over(at(10))), (None, Some(Over::Question)));
+        time.give_up(at(10));
+        assert_eq!(time.note(Some(3), 5 * SECOND, || at(10)), None);
+        assert_eq!((time.over(at(14)), time.over(at(15))), (None, Some(Over::Question)));
+        assert_eq!(time.note(None, 5 * SECOND, || at(12)), Some(2 * SECOND));
+        assert_eq!(time.deadline(), at(10 + 4 + 5 + 2));
     }
 
     #[test]
     fn a_wait_beyond_the_clock_is_a_long_one() {
         let begin = Instant::now();
         let mut time = CallTime::new(begin);
-        time.note(true, Duration::MAX, || begin);
+        time.note(Some(1), Duration::MAX, || begin);
         assert!(time.deadline() > begin + 365 * 86_400 * SECOND);
     }
 }

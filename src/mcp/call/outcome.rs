@@ -14,7 +14,7 @@ use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::offer::catalog::SERVER_INFO_KEY;
-use crate::mcp::offer::content::write_text;
+use crate::mcp::offer::content_json::write_text;
 use crate::mcp::offer::handler::Produced;
 use crate::mcp::offer::reply::{Body, Reply};
 
@@ -30,8 +30,16 @@ pub(crate) fn write(
 ) -> Answer {
     match finished {
         Ok(Produced::Tool(reply)) => write_checked(out, state, &reply, label),
-        Ok(other) => {
-            results::write(out, state, &other);
+        Ok(Produced::Contents(contents)) => {
+            results::write_contents(out, state, &contents);
+            Answer::with_body(200, label)
+        }
+        Ok(Produced::Prompt(reply)) => {
+            results::write_prompt(out, state, &reply);
+            Answer::with_body(200, label)
+        }
+        Ok(Produced::Completion(completion)) => {
+            results::write_completion(out, state, &completion);
             Answer::with_body(200, label)
         }
         Err(CallError(Failure::Result(reply))) if is_tool(state) => {

@@ -4,33 +4,21 @@ use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::call::outcome::{close_result, open_result};
 use crate::mcp::message::json;
 use crate::mcp::offer::cache::Cache;
+use crate::mcp::offer::completion::Completion;
 use crate::mcp::offer::contents::Contents;
-use crate::mcp::offer::handler::Produced;
 use crate::mcp::offer::prompt_reply::PromptReply;
 
-/// Appends the response that carries what a handler made.
-pub(crate) fn write(out: &mut Vec<u8>, state: &CallState, produced: &Produced) {
+/// Appends the response to a completion.
+pub(crate) fn write_completion(out: &mut Vec<u8>, state: &CallState, completion: &Completion) {
     open_result(out, state);
-    let meta = match produced {
-        Produced::Contents(contents) => {
-            write_contents(out, state, contents);
-            None
-        }
-        Produced::Prompt(reply) => {
-            write_prompt(out, state, reply);
-            reply.meta.as_ref()
-        }
-        Produced::Completion(completion) => {
-            out.extend_from_slice(br#""completion":"#);
-            completion.write(out);
-            None
-        }
-        Produced::Tool(_) => unreachable!("invariant: the results of tools are written apart"),
-    };
-    close_result(out, state, meta);
+    out.extend_from_slice(br#""completion":"#);
+    completion.write(out);
+    close_result(out, state, None);
 }
 
-fn write_contents(out: &mut Vec<u8>, state: &CallState, contents: &[Contents]) {
+/// Appends the response to a read, with how long it may be kept where clients know of that.
+pub(crate) fn write_contents(out: &mut Vec<u8>, state: &CallState, contents: &[Contents]) {
+    open_result(out, state);
     let catalog = state.snapshot.catalog();
     let (readable, cache) = match state.target {
         Target::Resource(index) => {
@@ -55,9 +43,12 @@ fn write_contents(out: &mut Vec<u8>, state: &CallState, contents: &[Contents]) {
     if state.revision.is_modern() {
         out.extend_from_slice(cache.members().as_bytes());
     }
+    close_result(out, state, None);
 }
 
-fn write_prompt(out: &mut Vec<u8>, state: &CallState, reply: &PromptReply) {
+/// Appends the response to a prompt.
+pub(crate) fn write_prompt(out: &mut Vec<u8>, state: &CallState, reply: &PromptReply) {
+    open_result(out, state);
     let own = match state.target {
         Target::Prompt(index) => state.snapshot.catalog().prompt(index).description.as_str(),
         _ => "",
@@ -70,4 +61,5 @@ fn write_prompt(out: &mut Vec<u8>, state: &CallState, reply: &PromptReply) {
     }
     out.extend_from_slice(br#""messages":"#);
     reply.write_messages(out, state.revision);
+    close_result(out, state, reply.meta.as_ref());
 }

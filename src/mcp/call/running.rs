@@ -222,9 +222,10 @@ impl Call {
     /// The call's own time stands still from a question to its answer.
     fn note_time(&mut self) {
         let options = &self.state.snapshot.shared().options;
-        let asking = self.finished.is_none() && self.state.asking.is_waiting();
+        let asking = &self.state.asking;
+        let question = (self.finished.is_none() && asking.is_waiting()).then(|| asking.questions());
         let time = options.limits.duration(Limit::ClientRequestTime);
-        if let Some(stood_still) = self.time.note(asking, time, options.monotonic_clock) {
+        if let Some(stood_still) = self.time.note(question, time, options.monotonic_clock) {
             self.state.extend(stood_still);
         }
     }

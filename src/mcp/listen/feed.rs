@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use crate::mcp::listen::channel_reading::ChannelReading;
 use crate::mcp::listen::filter::Filter;
 use crate::mcp::listen::hub::Registration;
 use crate::mcp::listen::notice::write_subscription;
@@ -12,6 +13,7 @@ use crate::mcp::message::answer::{Answer, Label};
 use crate::mcp::message::era::Era;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
+use crate::mcp::serve::channel::OpenChannel;
 use crate::mcp::session::entry::InUse;
 use crate::mcp::session::event_id::EventId;
 use crate::mcp::session::reader::{LogReader, Status};
@@ -19,6 +21,8 @@ use crate::mcp::session::reader::{LogReader, Status};
 /// What the stream says about an event beside its data.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EventHead {
+    /// The event's name, where it is no message.
+    pub name: Option<&'static str>,
     /// The event's id, where the stream can be resumed.
     pub id: Option<EventId>,
     /// Milliseconds that the client is to wait before it resumes the stream.
@@ -45,6 +49,8 @@ enum Kind {
     Call(Reading),
     /// What belongs to no call.
     Own(Reading, Arc<Registration>),
+    /// Everything that the server says to a client of HTTP+SSE.
+    Channel(ChannelReading),
 }
 
 struct Subscription {
@@ -116,6 +122,12 @@ impl Feed {
         Feed::of_session(Kind::Own(Reading::new(reader, retry_ms), registration), session, Some(place))
     }
 
+    /// The stream of a client of HTTP+SSE, which begins with the address to post to.
+    pub(crate) fn of_channel(reader: LogReader, open: OpenChannel, endpoint: String, place: Place) -> Feed {
+        let kind = Kind::Channel(ChannelReading::new(reader, open, endpoint));
+        Feed { kind, label: Label::new(MethodKind::Get, Era::Legacy), _place: Some(place), _session: None }
+    }
+
     fn of_session(kind: Kind, session: InUse, place: Option<Place>) -> Feed {
         let label = Label::new(MethodKind::Get, Era::Legacy);
         Feed { kind, label, _place: place, _session: Some(session) }
@@ -134,6 +146,7 @@ impl Feed {
             Kind::Call(reading) | Kind::Own(reading, _) => {
                 reading.priming.is_none() && reading.reader.poll(cx) == Status::Over
             }
+            Kind::Channel(channel) => channel.is_over(cx),
         };
         if is_over { Poll::Ready(Answer::empty(200, self.label)) } else { Poll::Pending }
     }
@@ -147,24 +160,22 @@ impl Feed {
                 if let Poll::Ready(head) = reading.poll_event(cx, out) {
                     return Poll::Ready(head);
                 }
-                // What changed goes through the log, so that it can be resumed as well.
-                let LogReader { log, turn } = &reading.reader;
-                let Poll::Ready(notice) = registration.inbox.poll_take(*turn, cx) else {
-                    return Poll::Pending;
-                };
-                let mut event = Vec::new();
-                notice.write(&mut event, None);
-                log.push(event);
-                reading.poll_event(cx, out)
+                match note(&reading.reader, registration, cx) {
+                    true => reading.poll_event(cx, out),
+                    false => Poll::Pending,
+                }
             }
+            Kind::Channel(channel) => channel.poll_event(cx, out),
         }
     }
 
     /// Ends a stream that would stay open for as long as the server runs. The stream of a call goes on until the call has
     /// ended.
     pub fn stop(&mut self) {
-        if !matches!(self.kind, Kind::Call(_)) {
-            self.leave();
+        match &mut self.kind {
+            Kind::Call(_) => {}
+            Kind::Channel(channel) => channel.stop(),
+            Kind::Subscription(_) | Kind::Own(..) => self.leave(),
         }
     }
 
@@ -173,8 +184,9 @@ impl Feed {
         match &mut self.kind {
             Kind::Subscription(subscription) => subscription.stopped = true,
             Kind::Own(reading, _) | Kind::Call(reading) => {
-                reading.reader.log.hang_up(Some(reading.reader.turn));
+                reading.reader.hang_up();
             }
+            Kind::Channel(channel) => channel.leave(),
         }
     }
 
@@ -182,6 +194,15 @@ impl Feed {
     pub fn label(&self) -> Label {
         self.label
     }
+}
+
+/// Moves what has changed into the log, so that it can be resumed like any other event; true when there was something.
+pub(super) fn note(reader: &LogReader, registration: &Registration, cx: &Context<'_>) -> bool {
+    let Poll::Ready(notice) = registration.inbox.poll_take(reader.turn, cx) else { return false };
+    let mut event = Vec::new();
+    notice.write(&mut event, None);
+    reader.log.push(event);
+    true
 }
 
 impl Subscription {
@@ -213,6 +234,7 @@ impl Reading {
         let priming = retry_ms.map(|retry_ms| EventHead {
             id: Some(reader.log.event_id(reader.position())),
             retry_ms: Some(retry_ms),
+            name: None,
         });
         Reading { reader, priming }
     }
@@ -223,7 +245,7 @@ impl Reading {
         }
         match self.reader.poll(cx) {
             Status::Ready => match self.reader.take(out) {
-                Some(id) => Poll::Ready(EventHead { id: Some(id), retry_ms: None }),
+                Some(id) => Poll::Ready(EventHead { id: Some(id), ..EventHead::default() }),
                 None => Poll::Pending,
             },
             Status::Waiting | Status::Over => Poll::Pending,

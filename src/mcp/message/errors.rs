@@ -116,6 +116,8 @@ errors! {
     UrlElicitationRequired "url_elicitation_required", Some(-32042), 200 / 200;
     /// As many event streams are open as may be.
     EventStreamsFull "event_streams_full", Some(-33503), 503 / 503, retry true, limit EventStreams;
+    /// The client does not read the stream that its answers go to (HTTP+SSE, 2024-11-05).
+    StreamFull "stream_full", Some(-33503), 503 / 503, retry true, limit StreamQueueBytes;
     /// The session has its stream for unrelated messages already.
     StreamTaken "stream_taken", Some(-33409), 409 / 409;
     /// `Last-Event-ID` names no event that can be resumed from.

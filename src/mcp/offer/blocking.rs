@@ -1,11 +1,14 @@
-//! Tools that block a thread: they run on a bounded pool that the server brings.
+//! What blocks a thread: it runs on a bounded pool that the server brings.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use crate::mcp::offer::call_error::CallError;
-use crate::mcp::offer::handler::Produced;
+use crate::mcp::call::context::Context;
+use crate::mcp::call::outcome::panicked;
+use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::offer::call_error::{CallError, Failure};
 
 /// A bounded pool of threads.
 pub trait Offload: Send + Sync {
@@ -28,31 +31,28 @@ impl std::fmt::Display for OffloadFull {
 
 impl std::error::Error for OffloadFull {}
 
-type JobResult = Result<Produced, CallError>;
-
-#[derive(Default)]
-struct Slot {
-    result: Option<JobResult>,
+struct Slot<T> {
+    result: Option<Result<T, CallError>>,
     waker: Option<Waker>,
 }
 
 /// The job's end of the channel: takes one result. Dropped without one, the call fails instead of waiting for ever.
-pub(crate) struct Completer(Arc<Mutex<Slot>>);
+pub(crate) struct Completer<T>(Arc<Mutex<Slot<T>>>);
 
 /// The call's end: resolves to the result.
-pub(crate) struct Completion(Arc<Mutex<Slot>>);
+pub(crate) struct Completion<T>(Arc<Mutex<Slot<T>>>);
 
-pub(crate) fn completion() -> (Completer, Completion) {
-    let slot = Arc::default();
+pub(crate) fn completion<T>() -> (Completer<T>, Completion<T>) {
+    let slot = Arc::new(Mutex::new(Slot { result: None, waker: None }));
     (Completer(Arc::clone(&slot)), Completion(slot))
 }
 
-impl Completer {
-    pub(crate) fn complete(self, result: JobResult) {
+impl<T> Completer<T> {
+    pub(crate) fn complete(self, result: Result<T, CallError>) {
         self.put(result);
     }
 
-    fn put(&self, result: JobResult) {
+    fn put(&self, result: Result<T, CallError>) {
         let waker = {
             let mut slot = crate::mcp::lock(&self.0);
             slot.result.get_or_insert(result);
@@ -64,7 +64,7 @@ impl Completer {
     }
 }
 
-impl Drop for Completer {
+impl<T> Drop for Completer<T> {
     fn drop(&mut self) {
         if Arc::strong_count(&self.0) > 1 {
             self.put(Err(CallError::internal("the blocking job was dropped before it ended")));
@@ -72,10 +72,10 @@ impl Drop for Completer {
     }
 }
 
-impl Future for Completion {
-    type Output = JobResult;
+impl<T> Future for Completion<T> {
+    type Output = Result<T, CallError>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<JobResult> {
+    fn poll(self: Pin<&mut Self>, cx: &mut TaskContext<'_>) -> Poll<Result<T, CallError>> {
         let mut slot = crate::mcp::lock(&self.0);
         match slot.result.take() {
             Some(result) => Poll::Ready(result),
@@ -84,5 +84,35 @@ impl Future for Completion {
                 Poll::Pending
             }
         }
+    }
+}
+
+impl Context {
+    /// Runs a function that blocks its thread on the bounded pool of the blocking tools, and waits for what it returns.
+    /// Resources, prompts and completions, which run on the core that took the request, read files this way.
+    ///
+    /// A function that has begun runs to its end, also when the call is cancelled meanwhile.
+    ///
+    /// # Errors
+    /// Every thread is busy and their queue is full (`max_blocking_threads`, `max_blocking_queue`): the call is answered
+    /// as overloaded. The function panicked, or there is no pool: an internal error.
+    pub async fn offload<T: Send + 'static>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, CallError> {
+        let Some(pool) = self.state.snapshot.shared().options.offload.as_ref() else {
+            return Err(CallError::internal("there is no pool for functions that block"));
+        };
+        let (completer, completion) = completion();
+        let name = self.name().to_owned();
+        let run = move || {
+            let result = catch_unwind(AssertUnwindSafe(job));
+            completer.complete(result.map_err(|panic| panicked(&name, &*panic)));
+        };
+        pool.submit(Box::new(run)).map_err(|OffloadFull| {
+            let message = "Every thread for functions that block is taken; try again later".into();
+            CallError(Failure::Known { kind: ErrorKind::BlockingFull, message })
+        })?;
+        completion.await
     }
 }

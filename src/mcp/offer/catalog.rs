@@ -13,7 +13,7 @@ use crate::mcp::offer::prompt::Prompt;
 use crate::mcp::offer::ready_tool::ReadyTool;
 use crate::mcp::offer::resource::Resource;
 use crate::mcp::offer::resource_template::ReadyTemplate;
-use crate::mcp::offer::shelf::Shelf;
+use crate::mcp::offer::shelf::{Listed, Shelf};
 use crate::mcp::serve::options::McpOptions;
 
 /// The `_meta` key under which a result names its server.
@@ -144,18 +144,18 @@ impl Shelves {
         }
     }
 
-    /// The same with one thing more.
+    /// The same with one thing more, or with it in the place of the one that has its key.
     pub(crate) fn with(&self, thing: Ready) -> Shelves {
+        fn put<T: Listed>(shelf: &Shelf<T>, thing: T) -> Arc<Shelf<T>> {
+            let thing = Arc::new(thing);
+            Arc::new(shelf.replaced(thing.clone()).unwrap_or_else(|| shelf.with(thing)))
+        }
         let mut shelves = self.clone();
         match thing {
-            Ready::Tool(tool) => shelves.tools = Arc::new(self.tools.with(Arc::new(tool))),
-            Ready::Resource(resource) => {
-                shelves.resources = Arc::new(self.resources.with(Arc::new(resource)));
-            }
-            Ready::Template(template) => {
-                shelves.templates = Arc::new(self.templates.with(Arc::new(template)));
-            }
-            Ready::Prompt(prompt) => shelves.prompts = Arc::new(self.prompts.with(Arc::new(prompt))),
+            Ready::Tool(tool) => shelves.tools = put(&self.tools, tool),
+            Ready::Resource(resource) => shelves.resources = put(&self.resources, resource),
+            Ready::Template(template) => shelves.templates = put(&self.templates, template),
+            Ready::Prompt(prompt) => shelves.prompts = put(&self.prompts, prompt),
         }
         shelves
     }

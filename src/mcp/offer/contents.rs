@@ -14,16 +14,17 @@ use crate::mcp::message::json::Object;
 /// A `String` or `&str` becomes a text, a `Vec<u8>` becomes bytes, a `Vec<Contents>` several; see [`IntoContents`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct Contents {
-    body: Body,
+    pub(crate) body: Body,
     /// Without one, the URI that was asked for.
-    uri: Option<String>,
+    pub(crate) uri: Option<String>,
     /// Without one, the type that the resource was registered with.
-    mime_type: Option<String>,
-    meta: Option<Map<String, Value>>,
+    pub(crate) mime_type: Option<String>,
+    pub(crate) meta: Option<Map<String, Value>>,
 }
 
+/// What contents are made of.
 #[derive(Debug, Clone, PartialEq)]
-enum Body {
+pub(crate) enum Body {
     Text(Cow<'static, str>),
     Bytes(Vec<u8>),
 }

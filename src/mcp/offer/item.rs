@@ -31,6 +31,15 @@ impl fmt::Display for ItemKind {
     }
 }
 
+/// What becomes of a thing whose key another one has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It is refused.
+    Refuse,
+    /// It takes the other's place.
+    Replace,
+}
+
 /// A thing as its author describes it.
 #[derive(Debug)]
 pub(crate) enum Item {

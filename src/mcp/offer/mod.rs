@@ -7,6 +7,7 @@ pub(crate) mod capabilities;
 pub(crate) mod catalog;
 pub(crate) mod completion;
 pub(crate) mod content;
+pub(crate) mod content_json;
 pub(crate) mod contents;
 pub(crate) mod filter;
 pub(crate) mod handler;

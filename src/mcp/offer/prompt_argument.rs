@@ -85,10 +85,16 @@ pub(crate) fn check_name(name: &str) -> Result<(), String> {
 pub(crate) fn of_type<A: JsonSchema>() -> Result<Vec<PromptArgument>, String> {
     let schema = SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<A>().to_value();
     let none = Map::new();
+    // A map admits any name; a structure without fields admits none.
+    let open = schema.get("additionalProperties").is_some_and(|others| *others != false);
     let properties = match schema.get("properties").and_then(Value::as_object) {
         Some(properties) => properties,
-        None if schema.get("type").is_some_and(|kind| kind == "object" || kind == "null") => &none,
-        None => return Err("takes arguments of a type that has no named fields".to_owned()),
+        None if !open && schema.get("type").is_some_and(|kind| kind == "object") => &none,
+        None => {
+            let problem =
+                "takes arguments of a type that has no named fields: use a structure, or Prompt::raw";
+            return Err(problem.to_owned());
+        }
     };
     // The schema sorts properties by name, but keeps the required ones in the order of the fields.
     let required: Vec<&str> = match schema.get("required").and_then(Value::as_array) {
@@ -153,7 +159,6 @@ mod tests {
         #[derive(JsonSchema)]
         struct Nothing {}
         assert_eq!(of_type::<Nothing>().unwrap(), []);
-        assert_eq!(of_type::<()>().unwrap(), []);
     }
 
     #[test]
@@ -165,6 +170,9 @@ mod tests {
         }
         assert!(of_type::<List>().unwrap_err().contains("tags"));
         assert!(of_type::<String>().unwrap_err().contains("named fields"));
+        assert!(of_type::<()>().unwrap_err().contains("named fields"));
+        let map = of_type::<std::collections::BTreeMap<String, String>>();
+        assert!(map.unwrap_err().contains("Prompt::raw"));
         assert!(check(&[PromptArgument::new("")]).unwrap_err().contains("1 to 128"));
         let twice = [PromptArgument::new("a"), PromptArgument::new("a")];
         assert_eq!(check(&twice).unwrap_err(), "has the argument a twice");

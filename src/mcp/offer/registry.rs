@@ -13,7 +13,7 @@ use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::capabilities::Offered;
 use crate::mcp::offer::catalog::Shelves;
 use crate::mcp::offer::filter::Filter;
-use crate::mcp::offer::item::{Item, ItemKind, Ready};
+use crate::mcp::offer::item::{Item, ItemKind, Ready, Taken};
 use crate::mcp::offer::prompt::Prompt;
 use crate::mcp::offer::reply::IntoReply;
 use crate::mcp::offer::resource::Resource;
@@ -136,14 +136,14 @@ impl Registry {
         self
     }
 
-    /// How many tools there are.
+    /// How many tools, resources, templates and prompts there are together.
     pub fn len(&self) -> usize {
-        self.items.iter().filter(|item| item.kind() == ItemKind::Tool).count()
+        self.items.len()
     }
 
-    /// True without tools.
+    /// True without any.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.items.is_empty()
     }
 
     fn and(mut self, item: Item) -> Registry {
@@ -151,8 +151,17 @@ impl Registry {
         self
     }
 
-    pub(crate) fn add(&mut self, item: Item) {
-        self.items.push(item);
+    /// Adds a thing; the one whose place it takes comes back.
+    pub(crate) fn add(&mut self, item: Item, taken: Taken) -> Option<Item> {
+        let same = |other: &&mut Item| other.kind() == item.kind() && other.key() == item.key();
+        match self.items.iter_mut().find(same) {
+            Some(other) if taken == Taken::Replace => Some(std::mem::replace(other, item)),
+            // What is registered twice is reported at the start.
+            _ => {
+                self.items.push(item);
+                None
+            }
+        }
     }
 
     pub(crate) fn remove(&mut self, kind: ItemKind, key: &str) -> Option<Item> {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, Weak};
 
 use crate::mcp::listen::hub::Change;
-use crate::mcp::offer::item::{Item, ItemKind};
+use crate::mcp::offer::item::{Item, ItemKind, Taken};
 use crate::mcp::offer::prompt::Prompt;
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::offer::resource::Resource;
@@ -15,7 +15,7 @@ use crate::mcp::serve::snapshot::Shared;
 /// Adds and removes what a server offers, from any thread, and tells clients of changes.
 ///
 /// Every core serves what was added from its next request on; a call that runs is not disturbed by the removal of its
-/// tool. Clients that listen are told that a list has changed. Before the server runs, changes become part of its
+/// tool, and what was removed is dropped within seconds of the last such call. Clients that listen are told that a list has changed. Before the server runs, changes become part of its
 /// registry, and what is wrong with them is reported when it starts.
 ///
 /// ```
@@ -71,7 +71,9 @@ impl RegistryHandle {
         let stage = Stage::Running(Arc::downgrade(shared));
         let before = std::mem::replace(&mut *crate::mcp::lock(&self.0), stage);
         match before {
-            Stage::Before(late) => late.into_items().try_for_each(|item| shared.add(item)),
+            Stage::Before(late) => {
+                late.into_items().try_for_each(|item| shared.add(item, Taken::Refuse).map(drop))
+            }
             Stage::Running(_) => Ok(()),
         }
     }
@@ -82,7 +84,16 @@ impl RegistryHandle {
     /// The tool is unsound or its name is taken, there are as many as `max_registry_entries` allows, or the server has
     /// ended; the error says so.
     pub fn add_tool(&self, tool: Tool) -> Result<(), RegistryError> {
-        self.add(Item::Tool(Box::new(tool)))
+        self.add(Item::Tool(Box::new(tool)), Taken::Refuse).map(drop)
+    }
+
+    /// Puts a tool in the place of the one with its name, with no moment between in which there is none, or adds it; true
+    /// when there was one.
+    ///
+    /// # Errors
+    /// As [`RegistryHandle::add_tool`], but a name may be taken.
+    pub fn put_tool(&self, tool: Tool) -> Result<bool, RegistryError> {
+        self.add(Item::Tool(Box::new(tool)), Taken::Replace)
     }
 
     /// Removes the tool of that name; true when there was one.
@@ -95,7 +106,15 @@ impl RegistryHandle {
     /// # Errors
     /// As [`RegistryHandle::add_tool`], for a resource and its URI.
     pub fn add_resource(&self, resource: Resource) -> Result<(), RegistryError> {
-        self.add(Item::Resource(Box::new(resource)))
+        self.add(Item::Resource(Box::new(resource)), Taken::Refuse).map(drop)
+    }
+
+    /// Puts a resource in the place of the one with its URI, or adds it; true when there was one.
+    ///
+    /// # Errors
+    /// As [`RegistryHandle::put_tool`].
+    pub fn put_resource(&self, resource: Resource) -> Result<bool, RegistryError> {
+        self.add(Item::Resource(Box::new(resource)), Taken::Replace)
     }
 
     /// Removes the resource with that URI; true when there was one.
@@ -108,7 +127,15 @@ impl RegistryHandle {
     /// # Errors
     /// As [`RegistryHandle::add_tool`], for a template and its text.
     pub fn add_resource_template(&self, template: ResourceTemplate) -> Result<(), RegistryError> {
-        self.add(Item::Template(Box::new(template)))
+        self.add(Item::Template(Box::new(template)), Taken::Refuse).map(drop)
+    }
+
+    /// Puts a family of resources in the place of the one with the same template, or adds it; true when there was one.
+    ///
+    /// # Errors
+    /// As [`RegistryHandle::put_tool`].
+    pub fn put_resource_template(&self, template: ResourceTemplate) -> Result<bool, RegistryError> {
+        self.add(Item::Template(Box::new(template)), Taken::Replace)
     }
 
     /// Removes the family of resources with that template, as it was written; true when there was one.
@@ -121,7 +148,15 @@ impl RegistryHandle {
     /// # Errors
     /// As [`RegistryHandle::add_tool`], for a prompt and its name.
     pub fn add_prompt(&self, prompt: Prompt) -> Result<(), RegistryError> {
-        self.add(Item::Prompt(Box::new(prompt)))
+        self.add(Item::Prompt(Box::new(prompt)), Taken::Refuse).map(drop)
+    }
+
+    /// Puts a prompt in the place of the one with its name, or adds it; true when there was one.
+    ///
+    /// # Errors
+    /// As [`RegistryHandle::put_tool`].
+    pub fn put_prompt(&self, prompt: Prompt) -> Result<bool, RegistryError> {
+        self.add(Item::Prompt(Box::new(prompt)), Taken::Replace)
     }
 
     /// Removes the prompt of that name; true when there was one.
@@ -150,15 +185,17 @@ impl RegistryHandle {
         self.publish(&Change::Prompts);
     }
 
-    fn add(&self, item: Item) -> Result<(), RegistryError> {
+    fn add(&self, item: Item, taken: Taken) -> Result<bool, RegistryError> {
         let running = match &mut *crate::mcp::lock(&self.0) {
-            Stage::Before(registry) => {
-                registry.add(item);
-                return Ok(());
-            }
-            Stage::Running(shared) => shared.upgrade(),
+            Stage::Before(registry) => Err(registry.add(item, taken)),
+            Stage::Running(shared) => Ok((shared.upgrade(), item)),
         };
-        running.ok_or_else(|| RegistryError::new("the server has ended"))?.add(item)
+        match running {
+            // What was replaced is the author's, so it is dropped here, after the lock.
+            Err(replaced) => Ok(replaced.is_some()),
+            Ok((Some(shared), item)) => shared.add(item, taken),
+            Ok((None, _)) => Err(RegistryError::new("the server has ended")),
+        }
     }
 
     fn remove(&self, kind: ItemKind, key: &str) -> bool {

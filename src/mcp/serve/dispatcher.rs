@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use crate::mcp::call::outcome::panicked;
 use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal};
 use crate::mcp::message::envelope::{self, Kind, Message};
 use crate::mcp::message::era::{self, Era};
@@ -43,7 +45,7 @@ pub(crate) struct Request<'a> {
 }
 
 /// What a body is.
-enum Form<'a> {
+pub(crate) enum Form<'a> {
     Message,
     /// A JSON array; its text.
     Batch(&'a str),
@@ -78,10 +80,17 @@ impl Dispatcher {
     /// What is on offer now.
     pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
         let mut snapshot = crate::mcp::lock(&self.snapshot);
-        if !snapshot.is_current() {
-            *snapshot = Arc::new(Snapshot::new(self.shared.clone()));
+        if snapshot.is_current() {
+            return snapshot.clone();
         }
-        snapshot.clone()
+        let new = Arc::new(Snapshot::new(self.shared.clone()));
+        let old = std::mem::replace(&mut *snapshot, new.clone());
+        drop(snapshot);
+        // With the old catalog goes what was removed from it: the author's, whose destructors may panic.
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| drop(old))) {
+            panicked("(removed)", &*panic);
+        }
+        new
     }
 
     /// Takes the body of a POST. An answer's JSON is appended to `out`.
@@ -113,6 +122,12 @@ impl Dispatcher {
         ended
     }
 
+    /// Lets go of what was on offer before the last change, which this handle else keeps until its next request; call it
+    /// every few seconds.
+    pub fn refresh(&self) {
+        drop(self.snapshot());
+    }
+
     /// How many sessions there are.
     pub fn sessions(&self) -> usize {
         self.shared.sessions.len()
@@ -128,7 +143,7 @@ impl Dispatcher {
         self.shared.tool_labels.iter().map(String::as_str)
     }
 
-    fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
+    pub(crate) fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();
             Refusal::new(ErrorKind::Parse, format!("Parse error: the body is not UTF-8 from byte {at} on"))

@@ -95,7 +95,7 @@ impl Dispatcher {
         Ok(Outcome::Answer(Answer::with_body(200, label)))
     }
 
-    fn initialize(
+    pub(crate) fn initialize(
         &self,
         request: &Request<'_>,
         id: &str,

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod begin;
+pub(crate) mod channel;
 pub(crate) mod completion;
 pub(crate) mod dispatcher;
 pub(crate) mod legacy;

@@ -11,9 +11,10 @@ use crate::mcp::listen::hub::{Change, Hub};
 use crate::mcp::listen::places::Places;
 use crate::mcp::offer::catalog::{Catalog, Shelves, server_meta};
 use crate::mcp::offer::filter::Filter;
-use crate::mcp::offer::item::{Item, ItemKind, Ready};
+use crate::mcp::offer::item::{Item, ItemKind, Ready, Taken};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
+use crate::mcp::session::channel::Channels;
 use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     /// The event streams that stay open.
     pub(crate) places: Places,
     pub(crate) replay: Arc<Replay>,
+    pub(crate) channels: Channels,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -89,6 +91,7 @@ impl Shared {
             used_states: UsedStates::new(max_used),
             places: Places::new(limits.max_event_streams),
             replay: Arc::new(Replay::new(limits)),
+            channels: Channels::default(),
             stream_queue_bytes: usize::try_from(limits.max_stream_queue_bytes).unwrap_or(usize::MAX),
             max_depth: usize::try_from(limits.max_json_depth).unwrap_or(usize::MAX),
             tool_labels: shelves.tools.entries().iter().map(|tool| tool.name.clone()).collect(),
@@ -104,8 +107,8 @@ impl Shared {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Puts a thing on offer; the next request on any core finds it.
-    pub(crate) fn add(&self, item: Item) -> Result<(), RegistryError> {
+    /// Puts a thing on offer; the next request on any core finds it. True when it took the place of another.
+    pub(crate) fn add(&self, item: Item, taken: Taken) -> Result<bool, RegistryError> {
         let (kind, key, completes) = (item.kind(), item.key().to_owned(), item.completes());
         // Checking may take long and run the author's code, so it comes before the lock.
         let ready = self.labelled(item.ready(&self.options)?);
@@ -113,20 +116,25 @@ impl Shared {
             && !self.filter.allows(&tool.name, tool.group)
         {
             tracing::info!(tool = tool.name, "the options switch the tool off; it is not added");
-            return Ok(());
+            return Ok(false);
         }
+        // What is refused is the author's, so it is dropped after the lock.
+        let mut ready = Some(ready);
+        let mut replaces = false;
         self.change(kind, |shelves| {
             let max = self.options.limits.value(Limit::RegistryEntries);
-            if shelves.holds(kind, &key) {
-                return Err(RegistryError::twice(kind, &key));
+            replaces = shelves.holds(kind, &key);
+            match taken {
+                Taken::Refuse if replaces => return Err(RegistryError::twice(kind, &key)),
+                _ if !replaces && shelves.len(kind) as u64 >= max => {
+                    return Err(RegistryError::full(kind, max));
+                }
+                _ => {}
             }
-            if shelves.len(kind) as u64 >= max {
-                return Err(RegistryError::full(kind, max));
-            }
-            let more = shelves.with(ready);
-            Ok(Some(Shelves { offered: more.offered.and(kind, completes), ..more }))
+            let more = ready.take().map(|ready| shelves.with(ready));
+            Ok(more.map(|more| Shelves { offered: more.offered.and(kind, completes), ..more }))
         })?;
-        Ok(())
+        Ok(replaces)
     }
 
     /// Takes a thing off; true when it was there.

@@ -62,7 +62,7 @@ impl Dispatcher {
         Ok(Feed::of_own(reader, None, registration, session, place))
     }
 
-    fn advertised(&self) -> crate::mcp::listen::inbox::Wanted {
+    pub(crate) fn advertised(&self) -> crate::mcp::listen::inbox::Wanted {
         Advertised::of(self.snapshot().catalog()).lists
     }
 

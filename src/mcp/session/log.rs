@@ -101,11 +101,15 @@ impl StreamLog {
         wake(waker);
     }
 
-    /// Ready while the stream takes events: always without a reader, otherwise while the reader keeps up.
+    /// Whether the stream takes events: always without a reader, otherwise while the reader keeps up.
+    pub(crate) fn has_room(&self) -> bool {
+        self.lock().has_room(&self.replay)
+    }
+
+    /// As [`StreamLog::has_room`]; the task is woken when there is room.
     pub(crate) fn poll_room(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        let unread = inner.reader.as_ref().map_or(0, |reader| reader.unread_bytes);
-        if unread == 0 || (unread < self.replay.queue_bytes && !self.replay.is_over()) {
+        if inner.has_room(&self.replay) {
             return Poll::Ready(());
         }
         inner.writer = Some(cx.waker().clone());
@@ -124,6 +128,12 @@ impl StreamLog {
             reader.hung_up = true;
             reader.waker.take()
         };
+        wake(waker);
+    }
+
+    /// Has the reader look again, though there is nothing new to read.
+    pub(crate) fn wake_reader(&self) {
+        let waker = self.lock().reader.as_mut().and_then(|reader| reader.waker.take());
         wake(waker);
     }
 
@@ -223,6 +233,11 @@ pub(super) fn wake(waker: Option<Waker>) {
 }
 
 impl Inner {
+    fn has_room(&self, replay: &Replay) -> bool {
+        let unread = self.reader.as_ref().map_or(0, |reader| reader.unread_bytes);
+        unread == 0 || (unread < replay.queue_bytes && !replay.is_over())
+    }
+
     fn push(&mut self, event: Vec<u8>) -> u64 {
         if let Some(reader) = &mut self.reader {
             reader.unread_bytes += event.len();

@@ -43,6 +43,11 @@ impl LogReader {
         Status::Waiting
     }
 
+    /// Ends this reader's part once it has everything; the stream goes on.
+    pub(crate) fn hang_up(&self) {
+        self.log.hang_up(Some(self.turn));
+    }
+
     /// The sequence of the last event that was taken.
     pub(crate) fn position(&self) -> u64 {
         self.log.lock().reader(self.turn).map_or(0, |reader| reader.read)

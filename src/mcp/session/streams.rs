@@ -119,6 +119,14 @@ impl Streams {
         Ok(registered.clone())
     }
 
+    /// Gives the session the inbox of its channel.
+    pub(crate) fn adopt(&self, registration: Arc<Registration>) {
+        let mut index = self.lock();
+        if !index.ended {
+            index.registration = Some(registration);
+        }
+    }
+
     /// The session's inbox, if it ever had one.
     pub(crate) fn known_inbox(&self) -> Option<Arc<Registration>> {
         self.lock().registration.clone()

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use crate::limits::Limit;
 use crate::mcp::listen::feed::Feed;
+use crate::mcp::session::channel::Channel;
 use crate::mcp::session::entry::{InUse, Session};
 use crate::mcp::session::log::StreamLog;
 use crate::mcp::session::replay::Replay;
@@ -16,6 +17,16 @@ pub(crate) struct SessionStream {
     session: Arc<Session>,
     replay: Arc<Replay>,
     bytes: Arc<AtomicU64>,
+    part: Part,
+}
+
+/// What of the stream is the call's.
+enum Part {
+    All,
+    /// Its messages; the stream goes on after them.
+    Some(Arc<Channel>),
+    /// Nothing any more.
+    Done,
 }
 
 impl SessionStream {
@@ -32,7 +43,16 @@ impl SessionStream {
             Feed::of_call(reader, retry_ms, InUse(session.clone()), None)
         });
         let (session, replay) = (session.clone(), replay.clone());
-        (SessionStream { log: opened.log, session, replay, bytes: opened.bytes }, feed, opened.hit)
+        let stream = SessionStream { log: opened.log, session, replay, bytes: opened.bytes, part: Part::All };
+        (stream, feed, opened.hit)
+    }
+
+    /// Writes to the one stream of a channel, which has a session.
+    pub(crate) fn over(channel: &Arc<Channel>, replay: &Arc<Replay>) -> Option<SessionStream> {
+        let session = channel.session()?.clone();
+        channel.note_call();
+        let (log, replay, bytes) = (channel.log.clone(), replay.clone(), Arc::default());
+        Some(SessionStream { log, session, replay, bytes, part: Part::Some(channel.clone()) })
     }
 
     /// Ready while the stream takes events.
@@ -46,15 +66,27 @@ impl SessionStream {
         self.trim()
     }
 
-    /// Appends the last message and ends the stream.
-    pub(crate) fn finish(&self, last: Option<Vec<u8>>) -> Option<Limit> {
-        self.log.finish(last);
+    /// Appends the last message and ends the stream, or the call's part of it.
+    pub(crate) fn finish(&mut self, last: Option<Vec<u8>>) -> Option<Limit> {
+        match std::mem::replace(&mut self.part, Part::Done) {
+            Part::All => self.log.finish(last),
+            Part::Some(channel) => {
+                channel.end_call();
+                match last {
+                    Some(last) => self.log.push(last),
+                    None => self.log.wake_reader(),
+                }
+            }
+            Part::Done => {}
+        }
         self.trim()
     }
 
     /// Has the client come back later for the rest.
     pub(crate) fn hang_up(&self) {
-        self.log.hang_up(None);
+        if matches!(self.part, Part::All) {
+            self.log.hang_up(None);
+        }
     }
 
     fn trim(&self) -> Option<Limit> {
@@ -73,6 +105,6 @@ impl SessionStream {
 
 impl Drop for SessionStream {
     fn drop(&mut self) {
-        self.log.finish(None);
+        self.finish(None);
     }
 }
