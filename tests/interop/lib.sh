@@ -36,6 +36,8 @@ start_example() {
     local binary=$1
     shift
     [[ -x $binary ]] || { echo "no server at $binary: build it with cargo build --release" >&2; return 1; }
+    # Emptied here and not by the redirection, which happens in the child: the address of the last server is in it.
+    : >"$server_log"
     RINGMESH_DATA_DIR=$server_state NO_COLOR=1 "$binary" "$@" --listen 127.0.0.1:0 >"$server_log" 2>&1 </dev/null &
     server_pid=$!
     url=
