@@ -11,6 +11,8 @@ server_pid=
 url=
 server_log=$(mktemp)
 server_state=$(mktemp -d)
+# Whatever server is started writes there, and not into the home of who runs this.
+export RINGMESH_DATA_DIR=$server_state
 
 _finish() {
     local status=$?
@@ -38,7 +40,7 @@ start_example() {
     [[ -x $binary ]] || { echo "no server at $binary: build it with cargo build --release" >&2; return 1; }
     # Emptied here and not by the redirection, which happens in the child: the address of the last server is in it.
     : >"$server_log"
-    RINGMESH_DATA_DIR=$server_state NO_COLOR=1 "$binary" "$@" --listen 127.0.0.1:0 >"$server_log" 2>&1 </dev/null &
+    NO_COLOR=1 "$binary" "$@" --listen 127.0.0.1:0 >"$server_log" 2>&1 </dev/null &
     server_pid=$!
     url=
     for _ in {1..100}; do
