@@ -1,7 +1,7 @@
 //! Everything that the official conformance suite expects of a server, written with the public API alone.
 //!
-//! `cargo run --release --example conformance_server -- --listen 127.0.0.1:PORT`; docs/conformance.md says how the suite
-//! is run against it. The names, the schemas and their order are the suite's; they are no model for tools of your own.
+//! `cargo run --release --example conformance_server -- --listen 127.0.0.1:PORT`; docs/conformance.md says how the
+//! suite is run against it. The names, the schemas and their order are the suite's; they are no model for tools of your own.
 
 mod asking;
 mod changes;

@@ -1,5 +1,5 @@
 // Runs the sets of scenarios that expected.json names and compares what came out with what it records.
-// Called by run.sh, which builds, installs and starts what is needed. Prints one line a set; ends with 1 on a difference.
+// Called by run.sh, which builds, installs and starts what is needed. Prints one line a set; a difference is exit code 1.
 
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -101,7 +101,8 @@ function repeatTimed(leg, { selection, scenarios }, { results, problems }) {
     const checks = results.get(scenario) ?? [];
     return complaints(scenario, checks).length > 0 || count(checks, 'SUCCESS') < (scenarios[scenario] ?? 0);
   };
-  const repeated = expected.timed.filter((scenario) => (results.has(scenario) || scenario in scenarios) && wrong(scenario));
+  const belongs = (scenario) => results.has(scenario) || scenario in scenarios;
+  const repeated = expected.timed.filter((scenario) => belongs(scenario) && wrong(scenario));
   for (const scenario of repeated) {
     const again = runScenario(leg, scenario, selection.at(-1), resultFolder('repeated', leg, scenario));
     results.set(scenario, again.results.get(scenario) ?? []);

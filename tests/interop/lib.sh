@@ -63,9 +63,8 @@ stop_server() {
 
 use_node() {
     node=$(command -v node || true)
-    if [[ -n $node ]] && "$node" -e 'const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 19) ? 0 : 1)'; then
-        return
-    fi
+    local new_enough='const [a, b] = process.versions.node.split("."); process.exit(a > 22 || (a == 22 && b >= 19) ? 0 : 1)'
+    [[ -n $node ]] && "$node" -e "$new_enough" && return
     npm_packages "$root/tests/interop/node"
     node=$(find "$packages" -path '*/node-linux-*/bin/node' -print -quit)
     [[ -n $node ]] || { echo "no Node 22 for this machine: tests/interop/node has it for x64 and arm64" >&2; return 1; }

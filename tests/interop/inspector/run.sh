@@ -21,7 +21,10 @@ expect() {
     shift 3
     answer=$(HOME=$home timeout 30 "$node" "$launcher" --cli "$url" --transport http --protocol-era "$era" \
         --format json --quiet --method "$method" "$@" </dev/null)
-    grep -qF -- "$part" <<<"$answer" || { echo "FAILED  inspector, $era: no $part in the answer to $method: $answer"; return 1; }
+    grep -qF -- "$part" <<<"$answer" || {
+        echo "FAILED  inspector, $era: no $part in the answer to $method: $answer"
+        return 1
+    }
     passed=$((passed + 1))
 }
 
