@@ -308,6 +308,25 @@ fn a_state_whose_handler_could_not_start_is_not_used_up() {
 }
 
 #[test]
+fn the_end_of_once_on_another_thread_lets_a_question_beside_it_end_the_run() {
+    let registry = Registry::new().tool("beside", "", |_: Order, context: Context| async move {
+        let (begun, own) = (std::sync::mpsc::channel(), context.clone());
+        std::thread::spawn(move || {
+            let slow = own.once("slow", || async {
+                begun.0.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+                Ok::<_, CallError>(1)
+            });
+            futures_lite::future::block_on(slow)
+        });
+        begun.1.recv().unwrap();
+        context.elicit("k", ask()).await?;
+        Ok("asked")
+    });
+    asked(&call(&Server::new(registry), "beside", json!({})));
+}
+
+#[test]
 fn once_is_let_to_its_end_and_asks_nothing_inside() {
     let effects = Arc::new(AtomicUsize::new(0));
     let counted = effects.clone();
