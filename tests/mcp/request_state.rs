@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringmesh::mcp::{
-    CallError, Context, Elicitation, McpOptions, Offload, OffloadFull, Question, Registry, RequestStateKeys,
-    Tool,
+    CacheScope, CallError, Context, Elicitation, McpOptions, Offload, OffloadFull, Prompt, Question,
+    Registry, RequestStateKeys, Resource, ResourceTemplate, Tool,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -238,6 +238,60 @@ fn a_single_use_state_is_taken_once() {
     let both = json!({"first": name_is("Ada"), "second": name_is("Eve")});
     assert_eq!(asked(&retry(&server, "redeem", &state, both)).1, ["second"]);
     assert!(call(&server, "order", early).content().contains("order"));
+}
+
+/// Sends a request that is not `tools/call`, as a client that can be asked everything.
+fn send(server: &Server, method: &str, named: &Value, more: Value) -> Got {
+    let capabilities: Value = serde_json::from_str(ALL).unwrap();
+    let mut params = json!({"_meta": {"io.modelcontextprotocol/clientCapabilities": capabilities}});
+    params.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let (headers, body) = modern(method, params);
+    server.post(&headers, body.to_string())
+}
+
+/// A prompt, a resource and a template that ask before they answer.
+fn askers() -> Registry {
+    async fn asks(context: Context) -> Result<&'static str, CallError> {
+        context.elicit("k", ask()).await.map(|_| "answered")
+    }
+    let keep = (Duration::from_secs(60), CacheScope::Public);
+    let (resource, template) = (Resource::new("a:1", "r", asks), |_: Value, context| asks(context));
+    Registry::new()
+        .prompt(Prompt::raw("p", "", [], |_, context| asks(context)).single_use())
+        .resource(resource.cache(keep.0, keep.1).single_use())
+        .resource_template(ResourceTemplate::new("b:{n}", "t", template).cache(keep.0, keep.1).single_use())
+        .resource(Resource::text("c:1", "c", "plain").cache(keep.0, keep.1))
+}
+
+#[test]
+fn prompts_and_resources_can_take_a_state_once_too() {
+    let server = Server::new(askers());
+    for (method, named) in [
+        ("prompts/get", json!({"name": "p"})),
+        ("resources/read", json!({"uri": "a:1"})),
+        ("resources/read", json!({"uri": "b:1"})),
+    ] {
+        let (state, _) = asked(&send(&server, method, &named, json!({})));
+        let retry = json!({"requestState": state, "inputResponses": {"k": name_is("Ada")}});
+        let got = send(&server, method, &named, retry.clone());
+        assert!(got.text.contains("answered"), "{}", got.text);
+        let again = send(&server, method, &named, retry);
+        assert!(again.code() == -32602 && again.message().contains("already used"), "{}", again.text);
+    }
+}
+
+#[test]
+fn what_a_resource_says_to_answers_is_not_to_be_kept() {
+    let server = Server::new(askers());
+    let hints = |got: &Got| (got.result()["ttlMs"].clone(), got.result()["cacheScope"].clone());
+    let nobody = (json!(0), json!("private"));
+    let (state, _) = asked(&send(&server, "resources/read", &json!({"uri": "a:1"}), json!({})));
+    let retry = json!({"requestState": state, "inputResponses": {"k": name_is("Ada")}});
+    assert_eq!(hints(&send(&server, "resources/read", &json!({"uri": "a:1"}), retry)), nobody);
+    let plain = json!({"uri": "c:1"});
+    assert_eq!(hints(&send(&server, "resources/read", &plain, json!({"inputResponses": {}}))), nobody);
+    assert_eq!(hints(&send(&server, "resources/read", &plain, json!({}))), (json!(60_000), json!("public")));
 }
 
 #[test]
