@@ -26,7 +26,7 @@ pub struct Sampling {
 enum Turn {
     Said {
         role: Role,
-        content: Content,
+        content: Box<Content>,
     },
     /// A reply of the model, word for word.
     Replied {
@@ -66,7 +66,7 @@ impl Sampling {
     /// Adds a message: a text, an image or a sound.
     #[must_use]
     pub fn message(mut self, role: Role, content: Content) -> Sampling {
-        self.messages.push(Turn::Said { role, content });
+        self.messages.push(Turn::Said { role, content: Box::new(content) });
         self
     }
 

@@ -138,7 +138,7 @@ impl Batch {
     /// again.
     pub fn refuse_questions(&mut self) -> bool {
         let calls = self.members.iter_mut().filter_map(|member| member.call.as_mut());
-        calls.fold(false, |refused, call| call.refuse_question() || refused)
+        calls.filter_map(|call| call.refuse_question().then_some(())).count() > 0
     }
 
     /// Stops every call, because the server stops; poll again.
