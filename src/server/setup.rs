@@ -36,44 +36,25 @@ pub(super) struct Prepared {
 
 /// Builds what the cores share. `cores` are their numbers; with `sockets` unset no address is bound.
 pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
-    let Server {
-        mut config,
-        info,
-        registry: handle,
-        builtin_tools,
-        signals,
-        service,
-        default_data_dir,
-        mut hooks,
-        stop,
-        readiness,
-    } = server;
+    let (mut config, mut hooks, handle) = (server.config, server.hooks, server.registry);
     config.validate()?;
-    let mut reserved = Vec::new();
-    let mut probe_address = None;
-    if sockets {
-        for address in &mut config.listen {
-            *address = reserve(*address, &mut reserved)?;
-        }
-        probe_address = config.probe_listen.map(|address| reserve(address, &mut reserved)).transpose()?;
-    }
+    let (reserved, probe_address) = if sockets { reserve_all(&mut config)? } else { Default::default() };
     let access = access_policy(&config)?;
     let limits = config.limits.clone();
     let started_at = Instant::now();
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
-    let registry = handle.take();
-    let registry = if builtin_tools { tools::register(registry, status.clone()) } else { registry };
-    let keys = key_file::keys(config.data_dir.as_deref(), default_data_dir, |name| std::env::var_os(name))?;
-    let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, info, &threads) };
+    let registry = match server.builtin_tools {
+        true => tools::register(handle.take(), status.clone()),
+        false => handle.take(),
+    };
+    let variable = |name: &str| std::env::var_os(name);
+    let keys = key_file::keys(config.data_dir.as_deref(), server.default_data_dir, variable)?;
+    let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, server.info, &threads) };
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
-    let names = Names {
-        methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
-        tools: dispatcher.tools().map(str::to_owned).collect(),
-        errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
-    };
+    let names = names(&dispatcher);
     tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
     hooks.start().map_err(ServerError::Startup)?;
     let watchdog = sockets.then(|| watchdog(&config, &names)).transpose()?;
@@ -89,14 +70,23 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         addresses: config.listen.clone(),
         dispatcher,
         threads,
-        service: Service::new(service),
-        stop,
+        service: Service::new(server.service),
+        stop: server.stop,
         started_at,
         probe_address,
         limits,
         config,
     });
-    Ok(Prepared { shared, hooks, readiness, signals, reserved })
+    Ok(Prepared { shared, hooks, readiness: server.readiness, signals: server.signals, reserved })
+}
+
+/// What metrics are labelled with.
+fn names(dispatcher: &Dispatcher) -> Names {
+    Names {
+        methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
+        tools: dispatcher.tools().map(str::to_owned).collect(),
+        errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
+    }
 }
 
 fn watchdog(config: &ServerConfig, names: &Names) -> Result<Watchdog, ServerError> {
@@ -105,6 +95,17 @@ fn watchdog(config: &ServerConfig, names: &Names) -> Result<Watchdog, ServerErro
         activities: names.tools.clone(),
     };
     Watchdog::start(settings).map_err(|error| ServerError::Startup(error.into()))
+}
+
+/// Binds every address of the configuration, and puts the ports that the kernel chose into it; the sockets that keep the
+/// ports, and the address of the probes.
+fn reserve_all(config: &mut ServerConfig) -> Result<(Vec<Socket>, Option<SocketAddr>), ServerError> {
+    let mut reserved = Vec::new();
+    for address in &mut config.listen {
+        *address = reserve(*address, &mut reserved)?;
+    }
+    let probes = config.probe_listen.map(|address| reserve(address, &mut reserved)).transpose()?;
+    Ok((reserved, probes))
 }
 
 /// Binds without listening, so that port 0 becomes one port for every core and a taken address is refused early.

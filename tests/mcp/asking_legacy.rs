@@ -231,6 +231,18 @@ fn a_question_that_the_handler_gives_up_is_withdrawn() {
 }
 
 #[test]
+fn a_question_that_never_left_is_not_withdrawn() {
+    let registry = Registry::new().tool("long", "", |_: Nothing, context: Context| async move {
+        context.elicit("name", Elicitation::typed::<Name>("?".repeat(20_000))).await?;
+        Ok("asked")
+    });
+    let server = Server::limited(registry, |limits| limits.max_stream_queue_bytes = 16_384);
+    let session = open(&server, "2025-11-25", ALL);
+    let got = finish(start(&server, &session, 1, "long"));
+    assert_eq!((got.error(), got.events.as_slice()), (Some("internal"), [].as_slice()));
+}
+
+#[test]
 fn revisions_and_capabilities_decide_what_is_asked() {
     let registry = Registry::new()
         .tool("form", "", |_: Nothing, context: Context| async move {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use ringmesh::mcp::{Registry, ResourceTemplate};
+use ringmesh::mcp::{Registry, ResourceTemplate, Tool};
 use serde_json::{Value, json};
 
 use crate::support::{Headers, LEGACY, Server, feed_end, feed_events, modern};
@@ -100,6 +100,32 @@ fn a_publisher_on_another_thread_wakes_the_listener() {
     std::thread::spawn(move || (0..9).for_each(|_| handle.tools_changed())).join().unwrap();
     assert_eq!(count.0.load(Ordering::SeqCst), 1, "what is known wakes nobody");
     assert!(matches!(feed.poll_event(&mut Context::from_waker(&waker), &mut out), Poll::Ready(_)));
+}
+
+#[test]
+fn a_tool_that_comes_or_goes_is_told_in_both_eras() {
+    let server = server();
+    let handle = server.dispatcher.registry_handle();
+    let session = server.open(LEGACY);
+    let mut streams = [ask(&server, &json!(1), all()), server.open_stream(&session)];
+    streams.iter_mut().for_each(|feed| drop(feed_events(feed)));
+    let mut told = || {
+        let methods = |feed: &mut ringmesh::mcp::Feed| {
+            feed_events(feed).into_iter().map(|event| event.data["method"].clone()).collect::<Vec<_>>()
+        };
+        streams.each_mut().map(methods)
+    };
+    let tool = || Tool::raw("late", "", json!({"type": "object"}), |_: Value, _| async { Ok("") });
+    let changed =
+        || [vec![json!("notifications/tools/list_changed")], vec![json!("notifications/tools/list_changed")]];
+    handle.add_tool(tool()).unwrap();
+    assert_eq!(told(), changed());
+    assert!(handle.add_tool(tool()).is_err());
+    assert_eq!(told(), [Vec::<Value>::new(), Vec::new()], "nothing has changed");
+    assert!(handle.put_tool(tool()).unwrap());
+    assert_eq!(told(), changed());
+    assert!(handle.remove_tool("late"));
+    assert_eq!(told(), changed());
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ringmesh::mcp::{
-    CallError, Context, Elicitation, McpOptions, Offload, OffloadFull, Question, Registry, RequestStateKeys,
-    Tool,
+    CacheScope, CallError, Context, Elicitation, McpOptions, Offload, OffloadFull, Prompt, Question,
+    Registry, RequestStateKeys, Resource, ResourceTemplate, Tool,
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -240,6 +240,60 @@ fn a_single_use_state_is_taken_once() {
     assert!(call(&server, "order", early).content().contains("order"));
 }
 
+/// Sends a request that is not `tools/call`, as a client that can be asked everything.
+fn send(server: &Server, method: &str, named: &Value, more: Value) -> Got {
+    let capabilities: Value = serde_json::from_str(ALL).unwrap();
+    let mut params = json!({"_meta": {"io.modelcontextprotocol/clientCapabilities": capabilities}});
+    params.as_object_mut().unwrap().extend(named.as_object().unwrap().clone());
+    params.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    let (headers, body) = modern(method, params);
+    server.post(&headers, body.to_string())
+}
+
+/// A prompt, a resource and a template that ask before they answer.
+fn askers() -> Registry {
+    async fn asks(context: Context) -> Result<&'static str, CallError> {
+        context.elicit("k", ask()).await.map(|_| "answered")
+    }
+    let keep = (Duration::from_secs(60), CacheScope::Public);
+    let (resource, template) = (Resource::new("a:1", "r", asks), |_: Value, context| asks(context));
+    Registry::new()
+        .prompt(Prompt::raw("p", "", [], |_, context| asks(context)).single_use())
+        .resource(resource.cache(keep.0, keep.1).single_use())
+        .resource_template(ResourceTemplate::new("b:{n}", "t", template).cache(keep.0, keep.1).single_use())
+        .resource(Resource::text("c:1", "c", "plain").cache(keep.0, keep.1))
+}
+
+#[test]
+fn prompts_and_resources_can_take_a_state_once_too() {
+    let server = Server::new(askers());
+    for (method, named) in [
+        ("prompts/get", json!({"name": "p"})),
+        ("resources/read", json!({"uri": "a:1"})),
+        ("resources/read", json!({"uri": "b:1"})),
+    ] {
+        let (state, _) = asked(&send(&server, method, &named, json!({})));
+        let retry = json!({"requestState": state, "inputResponses": {"k": name_is("Ada")}});
+        let got = send(&server, method, &named, retry.clone());
+        assert!(got.text.contains("answered"), "{}", got.text);
+        let again = send(&server, method, &named, retry);
+        assert!(again.code() == -32602 && again.message().contains("already used"), "{}", again.text);
+    }
+}
+
+#[test]
+fn what_a_resource_says_to_answers_is_not_to_be_kept() {
+    let server = Server::new(askers());
+    let hints = |got: &Got| (got.result()["ttlMs"].clone(), got.result()["cacheScope"].clone());
+    let nobody = (json!(0), json!("private"));
+    let (state, _) = asked(&send(&server, "resources/read", &json!({"uri": "a:1"}), json!({})));
+    let retry = json!({"requestState": state, "inputResponses": {"k": name_is("Ada")}});
+    assert_eq!(hints(&send(&server, "resources/read", &json!({"uri": "a:1"}), retry)), nobody);
+    let plain = json!({"uri": "c:1"});
+    assert_eq!(hints(&send(&server, "resources/read", &plain, json!({"inputResponses": {}}))), nobody);
+    assert_eq!(hints(&send(&server, "resources/read", &plain, json!({}))), (json!(60_000), json!("public")));
+}
+
 #[test]
 fn of_two_threads_with_one_state_one_wins() {
     let effects = Arc::default();
@@ -305,6 +359,25 @@ fn a_state_whose_handler_could_not_start_is_not_used_up() {
     gate.0.store(true, Ordering::SeqCst);
     assert_eq!(retry(&server, "ask", &state, json!({"k": name_is("Ada")})).content(), "\"Ada\"");
     assert_eq!(retry(&server, "ask", &state, json!({"k": name_is("Ada")})).code(), -32602);
+}
+
+#[test]
+fn the_end_of_once_on_another_thread_lets_a_question_beside_it_end_the_run() {
+    let registry = Registry::new().tool("beside", "", |_: Order, context: Context| async move {
+        let (begun, own) = (std::sync::mpsc::channel(), context.clone());
+        std::thread::spawn(move || {
+            let slow = own.once("slow", || async {
+                begun.0.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(50));
+                Ok::<_, CallError>(1)
+            });
+            futures_lite::future::block_on(slow)
+        });
+        begun.1.recv().unwrap();
+        context.elicit("k", ask()).await?;
+        Ok("asked")
+    });
+    asked(&call(&Server::new(registry), "beside", json!({})));
 }
 
 #[test]

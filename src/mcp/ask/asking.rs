@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) given: BTreeMap<String, Box<serde_json::value::RawValue>>,
     /// Whether only answers to questions of the state count.
     pub(crate) only_asked: bool,
+    /// The request carries what an earlier round asked for (2026-07-28).
+    pub(crate) is_retry: bool,
     /// The state that came with the request, and when it expires.
     pub(crate) opened: Option<(Nonce, u64)>,
     /// The questions of this run that nobody has answered.
@@ -63,6 +65,12 @@ impl Asking {
     /// The state that came with the request, if one did.
     pub(crate) fn opened(&self) -> Option<(Nonce, u64)> {
         crate::mcp::lock(&self.inner).as_ref().and_then(|inner| inner.opened)
+    }
+
+    /// Whether the request carries what an earlier round asked for, so that its answer depends on more than its
+    /// parameters.
+    pub(crate) fn is_retry(&self) -> bool {
+        crate::mcp::lock(&self.inner).as_ref().is_some_and(|inner| inner.is_retry)
     }
 
     /// The answer to a question, if there is one that fits it: of an earlier round or question, or of this request.

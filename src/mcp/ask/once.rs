@@ -70,11 +70,20 @@ impl Context {
             let _mark = Mark::set(&self.state);
             future.as_mut().poll(cx)
         })
-        .await?;
+        .await;
+        let kept = value.and_then(|value| self.keep_done(key, value));
+        drop(running);
+        if self.state.asking.is_suspended() {
+            // On another thread nobody else would tell the call that a question beside this may end it.
+            self.state.signals.wake();
+        }
+        kept
+    }
+
+    fn keep_done<T: Serialize>(&self, key: &str, value: T) -> Result<T, CallError> {
         let result =
             json::line(&value).map_err(|error| CallError::internal(format!("once({key:?}): {error}")))?;
         self.state.asking.with(|inner| inner.memory.done.insert(key.to_owned(), result));
-        drop(running);
         Ok(value)
     }
 }

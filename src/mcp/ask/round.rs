@@ -30,7 +30,8 @@ pub(crate) fn begin(request: &Request<'_>, capabilities: &ClientCapabilities) ->
     if !can_be_asked && params.input_responses.is_none() && params.request_state.is_none() {
         return Ok(Asking::default());
     }
-    let mut inner = Inner { given: given(params.input_responses)?, ..Inner::default() };
+    let is_retry = params.input_responses.is_some() || params.request_state.is_some();
+    let mut inner = Inner { given: given(params.input_responses)?, is_retry, ..Inner::default() };
     let binding = Binding::new(request.kind.as_str(), params);
     if let Some(raw) = params.request_state {
         let state = text(raw).ok_or_else(|| invalid("params.requestState must be a string"))?;

@@ -18,19 +18,22 @@ use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::session::entry::Session;
 use crate::mcp::session::pending::{Reply, Slot};
 
-/// A request on its way. Dropping it closes it: an answer that still comes is dropped, and the client is told.
+/// A request on its way. Dropping it closes it: an answer that still comes is dropped, and a client that knows of it is
+/// told.
 struct Departed {
     call: Arc<CallState>,
     session: Arc<Session>,
     id: u64,
     slot: Arc<Slot>,
+    /// Set once it is among the events of the call.
+    is_sent: bool,
 }
 
 impl Drop for Departed {
     fn drop(&mut self) {
         self.session.pending.close(self.id);
         self.call.asking.arrived();
-        if !self.slot.is_done() {
+        if self.is_sent && !self.slot.is_done() {
             self.call.signals.try_send(cancelled(self.id), self.call.snapshot.shared().stream_queue_bytes);
         }
     }
@@ -69,7 +72,7 @@ async fn depart(
         session.pending.close(id);
         return Err(too_many(max));
     }
-    let departed = Departed { call: state.clone(), session: session.clone(), id, slot };
+    let mut departed = Departed { call: state.clone(), session: session.clone(), id, slot, is_sent: false };
     let mut event = format!(r#"{{"jsonrpc":"2.0","id":{id},"#).into_bytes();
     question
         .write_request(&mut event, state.revision, context.client_capabilities())
@@ -82,6 +85,7 @@ async fn depart(
         return Err(CallError::internal(problem));
     }
     state.signals.send(event, None, limit).await;
+    departed.is_sent = true;
     Ok(departed)
 }
 

@@ -21,7 +21,8 @@ use crate::mcp::offer::registry_handle::RegistryHandle;
 use crate::mcp::serve::snapshot::Snapshot;
 use crate::mcp::session::entry::Session;
 
-/// The handle that a handler gets for its call: of a tool, a resource, a prompt or a completion. Clones name the same call and may be sent to other threads.
+/// The handle that a handler gets for its call: of a tool, a resource, a prompt or a completion. Clones name the same
+/// call and may be sent to other threads.
 #[derive(Clone)]
 pub struct Context {
     pub(crate) state: Arc<CallState>,

@@ -8,7 +8,7 @@ use crate::mcp::ask::{links, round};
 use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::call::results;
 use crate::mcp::message::answer::{Answer, Label, Refusal, write_error};
-use crate::mcp::message::capability::required_together;
+use crate::mcp::message::capability::{Capability, required_together};
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::json;
@@ -29,55 +29,51 @@ pub(crate) fn write(
     label: Label,
 ) -> Answer {
     match finished {
-        Ok(Produced::Tool(reply)) => write_checked(out, state, &reply, label),
-        Ok(Produced::Contents(contents)) => {
-            results::write_contents(out, state, &contents);
-            Answer::with_body(200, label)
-        }
-        Ok(Produced::Prompt(reply)) => {
-            results::write_prompt(out, state, &reply);
-            Answer::with_body(200, label)
-        }
-        Ok(Produced::Completion(completion)) => {
-            results::write_completion(out, state, &completion);
-            Answer::with_body(200, label)
-        }
-        Err(CallError(Failure::Result(reply))) if is_tool(state) => {
+        Ok(Produced::Tool(reply)) => return write_checked(out, state, &reply, label),
+        Ok(Produced::Contents(contents)) => results::write_contents(out, state, &contents),
+        Ok(Produced::Prompt(reply)) => results::write_prompt(out, state, &reply),
+        Ok(Produced::Completion(completion)) => results::write_completion(out, state, &completion),
+        Err(CallError(failure)) => return write_failure(out, state, failure, label),
+    }
+    Answer::with_body(200, label)
+}
+
+fn write_failure(out: &mut Vec<u8>, state: &CallState, failure: Failure, label: Label) -> Answer {
+    let refusal = match failure {
+        Failure::Result(reply) if is_tool(state) => {
             write_reply(out, state, &reply);
-            answered(ErrorKind::ToolFailed, state, label)
+            return answered(ErrorKind::ToolFailed, state, label);
         }
-        Err(CallError(Failure::Result(reply))) => {
-            write_failed(out, state, ErrorKind::ToolFailed, reply.texts().into_owned(), label)
+        Failure::InputRequired => return round::write(out, state, label),
+        Failure::UrlElicitation { message, links } => {
+            return links::write(out, state, &message, &links, label);
         }
-        Err(CallError(Failure::NoResource(uri))) => refuse(out, state, &Refusal::no_resource(&uri), label),
-        Err(CallError(Failure::InputRequired)) => round::write(out, state, label),
-        Err(CallError(Failure::UrlElicitation { message, links })) => {
-            links::write(out, state, &message, &links, label)
-        }
-        Err(CallError(Failure::Missing(capabilities))) => {
-            let needed = required_together(&capabilities);
-            let message =
-                format!("The client must declare the capability {needed} for this {}", state.kind());
-            let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
-            refuse(out, state, &Refusal::new(ErrorKind::MissingCapability, message).with_data(data), label)
-        }
-        Err(CallError(Failure::Known { kind: ErrorKind::Internal, message })) => {
-            tracing::error!(kind = state.kind(), name = state.name(), error = %message, "a handler failed inside");
-            refuse(out, state, &Refusal::new(ErrorKind::Internal, INTERNAL), label)
-        }
-        Err(CallError(Failure::Known { kind, message })) if kind.info().code.is_none() && is_tool(state) => {
-            write_reply(out, state, &Reply::text(message).failed());
-            answered(kind, state, label)
-        }
-        Err(CallError(Failure::Known { kind, message })) => {
-            refuse(out, state, &Refusal::new(kind, message), label)
-        }
-        Err(CallError(Failure::Own { code, message, data })) => {
+        Failure::Own { code, message, data } => {
             let data = data.and_then(|data| json::line(&*data).ok());
             write_error(out, Some(state.id.as_str()), code, &message, data.as_deref());
-            answered(ErrorKind::ToolProtocol, state, label)
+            return answered(ErrorKind::ToolProtocol, state, label);
         }
-    }
+        // Some kinds are results where there is a model to see them.
+        Failure::Known { kind, message } if kind.info().code.is_none() => {
+            return write_failed(out, state, kind, message.into_owned(), label);
+        }
+        Failure::Known { kind: ErrorKind::Internal, message } => {
+            tracing::error!(kind = state.kind(), name = state.name(), error = %message, "a handler failed inside");
+            Refusal::new(ErrorKind::Internal, INTERNAL)
+        }
+        Failure::Known { kind, message } => Refusal::new(kind, message),
+        Failure::Result(reply) => Refusal::new(ErrorKind::ToolFailed, reply.texts().into_owned()),
+        Failure::NoResource(uri) => Refusal::no_resource(&uri),
+        Failure::Missing(capabilities) => missing(state, &capabilities),
+    };
+    refuse(out, state, &refusal, label)
+}
+
+fn missing(state: &CallState, capabilities: &[Capability]) -> Refusal {
+    let needed = required_together(capabilities);
+    let message = format!("The client must declare the capability {needed} for this {}", state.kind());
+    let data = format!(r#"{{"requiredCapabilities":{needed}}}"#);
+    Refusal::new(ErrorKind::MissingCapability, message).with_data(data)
 }
 
 fn write_checked(out: &mut Vec<u8>, state: &CallState, reply: &Reply, label: Label) -> Answer {

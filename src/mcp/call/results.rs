@@ -41,6 +41,8 @@ pub(crate) fn write_contents(out: &mut Vec<u8>, state: &CallState, contents: &[C
     }
     out.push(b']');
     if state.revision.is_modern() {
+        // What depends on answers of the client must not be kept (MCP, caching, "Cache Key").
+        let cache = if state.asking.is_retry() { Cache::default() } else { cache };
         out.extend_from_slice(cache.members().as_bytes());
     }
     close_result(out, state, None);

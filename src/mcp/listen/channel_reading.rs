@@ -31,7 +31,8 @@ impl ChannelReading {
     }
 
     pub(super) fn is_over(&self, cx: &Context<'_>) -> bool {
-        // Looked at before the log: what a call says last is there once it is no longer counted, or wakes the reader.
+        // Looked at before the log: what a call says last is there once it is no longer counted, and then it wakes the
+        // reader.
         let owes = self.endpoint.is_some() || self.open.channel.has_calls();
         match self.reader.poll(cx) {
             Status::Over => self.endpoint.is_none(),

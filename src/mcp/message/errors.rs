@@ -63,7 +63,7 @@ errors! {
     TooDeep "json_too_deep", Some(-32600), 400 / 400, limit JsonDepth;
     /// The body is JSON and not one JSON-RPC 2.0 message.
     InvalidRequest "invalid_request", Some(-32600), 400 / 400;
-    /// A batch, which the revisions served do not have.
+    /// A batch where there is none: outside sessions of 2025-03-26.
     Batch "batch", Some(-32600), 400 / 400;
     /// A JSON-RPC response where no request of ours is open.
     UnexpectedResponse "unexpected_response", Some(-32600), 400 / 400;

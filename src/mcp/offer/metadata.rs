@@ -134,4 +134,20 @@ macro_rules! readable_setters {
     };
 }
 
-pub(crate) use {metadata_setters, readable_setters};
+/// The setter of types with a field `single_use`.
+macro_rules! single_use_setter {
+    ($type:ident) => {
+        impl $type {
+            /// Takes each `requestState` once (2026-07-28): a retry that sends the same one again is refused with
+            /// -32602, and only answers count that the state asked for. For what must not be repeated by replaying the
+            /// client's messages; what is remembered is bounded by `max_single_use_states` and forgotten at a restart.
+            #[must_use]
+            pub fn single_use(mut self) -> $type {
+                self.single_use = true;
+                self
+            }
+        }
+    };
+}
+
+pub(crate) use {metadata_setters, readable_setters, single_use_setter};

@@ -13,7 +13,7 @@ use crate::mcp::message::json::{self, Object};
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::completion::{Completers, Completion, CompletionRequest};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
-use crate::mcp::offer::metadata::{Metadata, metadata_setters};
+use crate::mcp::offer::metadata::{Metadata, metadata_setters, single_use_setter};
 use crate::mcp::offer::prompt_argument::{self, PromptArgument};
 use crate::mcp::offer::prompt_reply::IntoPromptReply;
 use crate::mcp::offer::shelf::Listed;
@@ -52,11 +52,13 @@ pub struct Prompt {
     /// Or why the arguments' type cannot be that of a prompt.
     arguments: Result<Vec<PromptArgument>, String>,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) single_use: bool,
     pub(crate) completers: Completers,
     pub(crate) handler: Handler,
 }
 
 metadata_setters!(Prompt);
+single_use_setter!(Prompt);
 
 impl Prompt {
     /// A prompt whose arguments are the fields of a type: strings, numbers, flags or plain enums, because clients
@@ -105,6 +107,7 @@ impl Prompt {
             metadata: Metadata::default(),
             arguments,
             timeout: None,
+            single_use: false,
             completers: Completers::default(),
             handler,
         }

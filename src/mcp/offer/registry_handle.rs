@@ -15,8 +15,9 @@ use crate::mcp::serve::snapshot::Shared;
 /// Adds and removes what a server offers, from any thread, and tells clients of changes.
 ///
 /// Every core serves what was added from its next request on; a call that runs is not disturbed by the removal of its
-/// tool, and what was removed is dropped within seconds of the last such call. Clients that listen are told that a list has changed. Before the server runs, changes become part of its
-/// registry, and what is wrong with them is reported when it starts.
+/// tool, and what was removed is dropped within seconds of the last such call. Clients that listen are told that a list
+/// has changed. Before the server runs, changes become part of its registry, and what is wrong with them is reported
+/// when it starts.
 ///
 /// ```
 /// use ringmesh::mcp::{Dispatcher, McpOptions, Registry, Resource};

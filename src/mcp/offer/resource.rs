@@ -11,7 +11,9 @@ use crate::mcp::offer::cache::Cache;
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::contents::{Contents, IntoContents};
 use crate::mcp::offer::handler::{HandlerFuture, Produced};
-use crate::mcp::offer::metadata::{Metadata, Readable, metadata_setters, readable_setters};
+use crate::mcp::offer::metadata::{
+    Metadata, Readable, metadata_setters, readable_setters, single_use_setter,
+};
 use crate::mcp::offer::shelf::Listed;
 use crate::mcp::offer::uri;
 
@@ -38,11 +40,13 @@ pub struct Resource {
     pub(crate) size: Option<u64>,
     pub(crate) cache: Cache,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) single_use: bool,
     pub(crate) handler: Box<dyn Fn(Context) -> HandlerFuture + Send + Sync>,
 }
 
 metadata_setters!(Resource);
 readable_setters!(Resource);
+single_use_setter!(Resource);
 
 impl Resource {
     /// A resource that an async function reads.
@@ -82,6 +86,7 @@ impl Resource {
             size: None,
             cache: Cache::default(),
             timeout: None,
+            single_use: false,
             handler: Box::new(handler),
         }
     }

@@ -13,7 +13,9 @@ use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::completion::{Completers, Completion, CompletionRequest};
 use crate::mcp::offer::contents::IntoContents;
 use crate::mcp::offer::handler::HandlerFuture;
-use crate::mcp::offer::metadata::{Metadata, Readable, metadata_setters, readable_setters};
+use crate::mcp::offer::metadata::{
+    Metadata, Readable, metadata_setters, readable_setters, single_use_setter,
+};
 use crate::mcp::offer::resource::reading;
 use crate::mcp::offer::shelf::Listed;
 use crate::mcp::offer::texts;
@@ -59,12 +61,14 @@ pub struct ResourceTemplate {
     pub(crate) readable: Readable,
     pub(crate) cache: Cache,
     pub(crate) timeout: Option<Duration>,
+    pub(crate) single_use: bool,
     pub(crate) completers: Completers,
     pub(crate) handler: Handler,
 }
 
 metadata_setters!(ResourceTemplate);
 readable_setters!(ResourceTemplate);
+single_use_setter!(ResourceTemplate);
 
 impl ResourceTemplate {
     /// A template whose resources an async function of the variables reads.
@@ -89,6 +93,7 @@ impl ResourceTemplate {
             readable: Readable::default(),
             cache: Cache::default(),
             timeout: None,
+            single_use: false,
             completers: Completers::default(),
             handler: Box::new(handler),
         }

@@ -14,7 +14,7 @@ use serde_json::Value;
 use crate::mcp::call::context::Context;
 use crate::mcp::offer::call_error::CallError;
 use crate::mcp::offer::handler::{Blocking, Handler, Raw, Typed};
-use crate::mcp::offer::metadata::{Metadata, metadata_setters};
+use crate::mcp::offer::metadata::{Metadata, metadata_setters, single_use_setter};
 use crate::mcp::offer::reply::IntoReply;
 use crate::mcp::schema::document::SchemaSource;
 
@@ -70,6 +70,7 @@ pub struct Tool {
 }
 
 metadata_setters!(Tool);
+single_use_setter!(Tool);
 
 impl Tool {
     /// A tool whose arguments are a type: an async function of them and the call's [`Context`].
@@ -158,15 +159,6 @@ impl Tool {
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Tool {
         self.timeout = Some(timeout);
-        self
-    }
-
-    /// Takes each `requestState` once (2026-07-28): a retry that sends the same one again is refused with -32602, and
-    /// only answers count that the state asked for. For tools whose last step must not be repeated by replaying the
-    /// client's messages; what is remembered is bounded by `max_single_use_states` and forgotten at a restart.
-    #[must_use]
-    pub fn single_use(mut self) -> Tool {
-        self.single_use = true;
         self
     }
 

@@ -62,7 +62,15 @@ impl Dispatcher {
 
 /// Whether a request state of the target may be used once.
 fn is_single_use(request: &Request<'_>, target: Target) -> bool {
-    matches!(target, Target::Tool(index) if request.snapshot.catalog().tool(index).single_use)
+    let catalog = request.snapshot.catalog();
+    match target {
+        Target::Tool(index) => catalog.tool(index).single_use,
+        Target::Resource(index) => catalog.resource(index).single_use,
+        Target::Template(index) => catalog.template(index).described.single_use,
+        Target::Prompt(index) => catalog.prompt(index).single_use,
+        // Nobody is asked while a text is completed.
+        Target::PromptArgument(_) | Target::TemplateVariable(_) => false,
+    }
 }
 
 /// The answer to arguments that do not fit.

@@ -201,7 +201,19 @@ impl Dispatcher {
             session.leave(None);
             self.shared.sessions.delete(session.id);
         }
+        if !self.shared.channels.holds(channel.id) {
+            // The stream was closed meanwhile, perhaps before it could end this session.
+            end_session(&self.shared, channel);
+        }
         answer
+    }
+}
+
+/// Ends the session of a channel that is closed.
+fn end_session(shared: &Shared, channel: &Channel) {
+    if let Some(session) = channel.end() {
+        session.leave(None);
+        shared.sessions.delete(session.id);
     }
 }
 
@@ -209,9 +221,50 @@ impl Drop for OpenChannel {
     fn drop(&mut self) {
         self.shared.channels.remove(self.channel.id);
         self.channel.log.end();
-        if let Some(session) = self.channel.session() {
-            session.leave(None);
-            self.shared.sessions.delete(session.id);
-        }
+        end_session(&self.shared, &self.channel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context as TaskContext, Waker};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::mcp::offer::registry::Registry;
+    use crate::mcp::serve::options::McpOptions;
+
+    #[test]
+    fn a_stream_that_closes_during_initialize_leaves_no_session_behind() {
+        let dispatcher = Dispatcher::new(Registry::new(), McpOptions::default()).unwrap();
+        let head = RequestHead {
+            accept: Some(b"text/event-stream"),
+            content_type: Some(b"application/json"),
+            ..RequestHead::default()
+        };
+        let at = At { now: Instant::now(), core: 0, principal: "p", full: false, traceparent: None };
+        let mut endpoint = Vec::new();
+        let Outcome::Feed(mut feed) = dispatcher.open_channel(&head, &at, "/messages", &mut endpoint) else {
+            panic!("the stream opens")
+        };
+        assert!(feed.poll_event(&mut TaskContext::from_waker(Waker::noop()), &mut endpoint).is_ready());
+        let query = std::str::from_utf8(&endpoint).unwrap().split_once('?').unwrap().1;
+        let channel = dispatcher.check_post(&head, Some(query), &at).unwrap();
+        let mut message = Message::default();
+        let body =
+            br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2024-11-05"}}"#;
+        dispatcher.parse(body, &mut message).unwrap();
+        let request = Request {
+            snapshot: &dispatcher.snapshot(),
+            head: &head,
+            message: &message,
+            at: &at,
+            id: message.id,
+            method: "initialize",
+            kind: MethodKind::Initialize,
+        };
+        drop(feed);
+        dispatcher.take_from_channel(&request, &channel);
+        assert_eq!(dispatcher.sessions(), 0);
     }
 }

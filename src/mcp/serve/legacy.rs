@@ -174,7 +174,7 @@ impl Dispatcher {
         }
     }
 
-    /// Hands a client's response to whoever waits for it; there is nobody yet, so it is dropped.
+    /// Hands a client's response to the call that waits for it.
     pub(crate) fn take_client_response(&self, session: &InUse, message: &Message<'_>) {
         waiting::take_response(&session.0, message);
     }

@@ -2,7 +2,7 @@
 //! is a session, and ended together with it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::mcp::listen::hub::Registration;
@@ -19,6 +19,8 @@ pub(crate) struct Channel {
     pub(crate) registration: Arc<Registration>,
     /// Entered from `initialize` on, for as long as the stream is open.
     session: OnceLock<Arc<Session>>,
+    /// The session was taken out again.
+    ended: AtomicBool,
     /// Calls whose answers are still to come.
     calls: AtomicUsize,
 }
@@ -47,6 +49,7 @@ impl Channel {
             log,
             registration: Arc::new(registration),
             session: OnceLock::new(),
+            ended: AtomicBool::new(false),
             calls: AtomicUsize::new(0),
         };
         Some((Arc::new(channel), reader))
@@ -62,11 +65,16 @@ impl Channel {
         self.session.set(session).is_ok()
     }
 
+    /// The session, for the one who ends it together with the channel: `None` for anyone later, and before there is one.
+    pub(crate) fn end(&self) -> Option<&Arc<Session>> {
+        self.session.get().filter(|_| !self.ended.swap(true, Ordering::AcqRel))
+    }
+
     pub(crate) fn note_call(&self) {
         self.calls.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes the end of a call, before its answer is written.
+    /// Notes the end of a call, after its answer is written: a reader that finds no calls finds every answer.
     pub(crate) fn end_call(&self) {
         self.calls.fetch_sub(1, Ordering::AcqRel);
     }
@@ -85,6 +93,10 @@ impl Channels {
     pub(crate) fn find(&self, id: SessionId, principal: &str) -> Option<Arc<Channel>> {
         let channel = crate::mcp::lock(&self.open).get(&id.bits()).cloned()?;
         (*channel.principal == *principal).then_some(channel)
+    }
+
+    pub(crate) fn holds(&self, id: SessionId) -> bool {
+        crate::mcp::lock(&self.open).contains_key(&id.bits())
     }
 
     pub(crate) fn remove(&self, id: SessionId) {

@@ -35,7 +35,8 @@ pub(super) struct Inner {
     /// Nobody can resume it, so what was read is dropped.
     pub(super) forgotten: bool,
     pub(super) reader: Option<Reader>,
-    pub(super) writer: Option<Waker>,
+    /// Who waits for room: the one call of the stream, or several where they share it.
+    pub(super) writers: Vec<Waker>,
     /// When a sweep first saw it without a reader.
     quiet_since: Option<Instant>,
 }
@@ -112,7 +113,9 @@ impl StreamLog {
         if inner.has_room(&self.replay) {
             return Poll::Ready(());
         }
-        inner.writer = Some(cx.waker().clone());
+        if !inner.writers.iter().any(|waker| waker.will_wake(cx.waker())) {
+            inner.writers.push(cx.waker().clone());
+        }
         Poll::Pending
     }
 
@@ -143,9 +146,10 @@ impl StreamLog {
             let mut inner = self.lock();
             inner.over = true;
             self.release(inner.kept.clear());
-            [inner.reader.as_mut().and_then(|reader| reader.waker.take()), inner.writer.take()]
+            let reader = inner.reader.as_mut().and_then(|reader| reader.waker.take());
+            (reader, std::mem::take(&mut inner.writers))
         };
-        wakers.into_iter().for_each(wake);
+        wakers.0.into_iter().chain(wakers.1).for_each(Waker::wake);
     }
 
     /// Nobody will resume it: what its reader has read, or nobody reads, is dropped from now on.
@@ -206,9 +210,9 @@ impl StreamLog {
             let reader = Reader { turn, read, unread_bytes, hung_up: false, waker: None };
             let before = inner.reader.replace(reader);
             inner.quiet_since = None;
-            [before.and_then(|before| before.waker), inner.writer.take()]
+            (before.and_then(|before| before.waker), std::mem::take(&mut inner.writers))
         };
-        wakers.into_iter().for_each(wake);
+        wakers.0.into_iter().chain(wakers.1).for_each(Waker::wake);
         Some(LogReader { log: self.clone(), turn })
     }
 
@@ -226,7 +230,7 @@ impl Drop for StreamLog {
     }
 }
 
-pub(super) fn wake(waker: Option<Waker>) {
+fn wake(waker: Option<Waker>) {
     if let Some(waker) = waker {
         waker.wake();
     }
@@ -326,6 +330,26 @@ mod tests {
         log.push(vec![b'x'; 2_000]);
         drop(reader);
         assert!(has_room());
+    }
+
+    #[test]
+    fn room_wakes_every_call_that_waits_for_it() {
+        #[derive(Default)]
+        struct Woken(std::sync::atomic::AtomicUsize);
+        impl std::task::Wake for Woken {
+            fn wake(self: Arc<Self>) {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        let (log, _, _) = log(|limits| limits.max_stream_queue_bytes = 1_024);
+        let reader = log.attach(Some(0)).unwrap();
+        log.push(vec![b'x'; 2_000]);
+        let calls = [Arc::new(Woken::default()), Arc::new(Woken::default())];
+        for call in [&calls[0], &calls[1], &calls[0]] {
+            assert!(log.poll_room(&Context::from_waker(&call.clone().into())).is_pending());
+        }
+        text(&reader);
+        assert_eq!(calls.map(|call| call.0.load(Ordering::Relaxed)), [1, 1]);
     }
 
     #[test]

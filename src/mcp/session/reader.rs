@@ -1,10 +1,10 @@
 //! The reading end of a stream.
 
 use std::sync::Arc;
-use std::task::Context;
+use std::task::{Context, Waker};
 
 use crate::mcp::session::event_id::EventId;
-use crate::mcp::session::log::{StreamLog, wake};
+use crate::mcp::session::log::StreamLog;
 
 /// What a reader finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +55,7 @@ impl LogReader {
 
     /// Appends the next event, and returns its id.
     pub(crate) fn take(&self, out: &mut Vec<u8>) -> Option<EventId> {
-        let (sequence, writer) = {
+        let (sequence, writers) = {
             let mut inner = self.log.lock();
             let inner = &mut *inner;
             if inner.over {
@@ -71,16 +71,16 @@ impl LogReader {
                 let (freed, _) = inner.cut(u64::MAX);
                 self.log.release(freed);
             }
-            (sequence, inner.writer.take())
+            (sequence, std::mem::take(&mut inner.writers))
         };
-        wake(writer);
+        writers.into_iter().for_each(Waker::wake);
         Some(self.log.event_id(sequence))
     }
 }
 
 impl Drop for LogReader {
     fn drop(&mut self) {
-        let writer = {
+        let writers = {
             let mut inner = self.log.lock();
             if inner.reader(self.turn).is_none() {
                 return;
@@ -90,8 +90,8 @@ impl Drop for LogReader {
                 let freed = inner.kept.clear();
                 self.log.release(freed);
             }
-            inner.writer.take()
+            std::mem::take(&mut inner.writers)
         };
-        wake(writer);
+        writers.into_iter().for_each(Waker::wake);
     }
 }

@@ -71,11 +71,11 @@ impl SessionStream {
         match std::mem::replace(&mut self.part, Part::Done) {
             Part::All => self.log.finish(last),
             Part::Some(channel) => {
-                channel.end_call();
-                match last {
-                    Some(last) => self.log.push(last),
-                    None => self.log.wake_reader(),
+                if let Some(last) = last {
+                    self.log.push(last);
                 }
+                channel.end_call();
+                self.log.wake_reader();
             }
             Part::Done => {}
         }
@@ -106,5 +106,40 @@ impl SessionStream {
 impl Drop for SessionStream {
     fn drop(&mut self) {
         self.finish(None);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+    use crate::limits::Limits;
+    use crate::mcp::listen::hub::Hub;
+    use crate::mcp::listen::inbox::{Inbox, Wanted};
+    use crate::mcp::message::capability::ClientCapabilities;
+    use crate::mcp::message::era::Revision;
+    use crate::mcp::session::entry::SessionId;
+    use crate::mcp::session::reader::Status;
+
+    #[test]
+    fn a_reader_that_finds_no_calls_finds_every_answer() {
+        let replay = Arc::new(Replay::new(&Limits::default()));
+        let id = SessionId::from_bits(1);
+        let registration = Hub::default().register(Arc::new(Inbox::new(Wanted::default(), Vec::new())));
+        let (channel, reader) = Channel::new(id, "p", registration, &replay).unwrap();
+        let session = Session::new(id, "p".into(), Revision::V2024_11_05, ClientCapabilities::default());
+        assert!(channel.begin(Arc::new(session)));
+        let mut out = Vec::new();
+        for _ in 0..2_000 {
+            let mut stream = SessionStream::over(&channel, &replay).unwrap();
+            let writer = std::thread::spawn(move || stream.finish(Some(b"answer".to_vec())));
+            while channel.has_calls() {
+                std::hint::spin_loop();
+            }
+            assert_eq!(reader.poll(&Context::from_waker(Waker::noop())), Status::Ready);
+            assert!(reader.take(&mut out).is_some());
+            writer.join().unwrap();
+        }
     }
 }
