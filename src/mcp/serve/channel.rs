@@ -197,7 +197,7 @@ impl Dispatcher {
         if let Some(session) = session
             && !channel.begin(session.clone())
         {
-            // Another core was faster; this session is not the channel's.
+            // Another core was faster, or the client is gone; this session is not the channel's.
             session.leave(None);
             self.shared.sessions.delete(session.id);
         }
@@ -209,7 +209,7 @@ impl Drop for OpenChannel {
     fn drop(&mut self) {
         self.shared.channels.remove(self.channel.id);
         self.channel.log.end();
-        if let Some(session) = self.channel.session() {
+        if let Some(session) = self.channel.close() {
             session.leave(None);
             self.shared.sessions.delete(session.id);
         }

@@ -19,6 +19,8 @@ pub(crate) struct Channel {
     pub(crate) registration: Arc<Registration>,
     /// Entered from `initialize` on, for as long as the stream is open.
     session: OnceLock<Arc<Session>>,
+    /// Set at the end of the stream; from then on no session begins, as nobody would end it.
+    closed: Mutex<bool>,
     /// Calls whose answers are still to come.
     calls: AtomicUsize,
 }
@@ -47,6 +49,7 @@ impl Channel {
             log,
             registration: Arc::new(registration),
             session: OnceLock::new(),
+            closed: Mutex::new(false),
             calls: AtomicUsize::new(0),
         };
         Some((Arc::new(channel), reader))
@@ -56,10 +59,20 @@ impl Channel {
         self.session.get()
     }
 
-    /// Gives the channel its session, which the caller has entered; false when it has one.
+    /// Gives the channel its session, which the caller has entered; false when it has one, or its stream has ended.
     pub(crate) fn begin(&self, session: Arc<Session>) -> bool {
+        let closed = crate::mcp::lock(&self.closed);
+        if *closed {
+            return false;
+        }
         session.streams.adopt(self.registration.clone());
         self.session.set(session).is_ok()
+    }
+
+    /// Notes the end of the stream; the session to leave and end, if there is one.
+    pub(crate) fn close(&self) -> Option<&Arc<Session>> {
+        *crate::mcp::lock(&self.closed) = true;
+        self.session()
     }
 
     pub(crate) fn note_call(&self) {
