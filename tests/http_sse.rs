@@ -240,3 +240,25 @@ fn it_can_be_switched_off() {
     assert_eq!(server.client().ask(GET).status, 404);
     assert_eq!(post(server.addr, "/messages?sessionId=x", "{}").status, 404);
 }
+
+#[test]
+fn a_client_that_vanishes_while_it_initializes_leaves_no_session() {
+    let server = start(|_| {});
+    let params = json!({ "protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": { "name": "t", "version": "0" } });
+    let body = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params }).to_string();
+    let (body, last) = body.split_at(body.len() - 1);
+    for _ in 0..300 {
+        let peer = Peer::open(server.addr);
+        // Most likely of another core; the end of the body and of the stream arrive together.
+        let mut poster = Client::connect(server.addr);
+        poster.send(format!(
+            "POST {} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            peer.endpoint,
+            body.len() + last.len()
+        ));
+        peer.stream.client.stream.shutdown(std::net::Shutdown::Both).unwrap();
+        poster.send(last);
+        assert!([202, 404].contains(&poster.answer().status));
+    }
+    eventually("every session ended", || metric(server.addr, "ringmesh_sessions_open") == 0.0);
+}

@@ -71,6 +71,30 @@ fn changes_reach_the_sessions_stream_once_each() {
 }
 
 #[test]
+fn what_a_sessions_stream_keeps_is_bounded() {
+    for is_process in [false, true] {
+        let mut config = config();
+        let limits = &mut config.limits;
+        *(if is_process { &mut limits.max_replay_bytes } else { &mut limits.max_session_replay_bytes }) =
+            2_000;
+        let server = TestServer::with_tools(config, registry());
+        let session = Session::open(server.addr, "2025-06-18");
+        let mut stream = session.stream();
+        let first = {
+            session.ask(0, "tools/call", json!({"name": "change_tools"}));
+            stream.event()
+        };
+        for id in 1..50 {
+            session.ask(id, "tools/call", json!({"name": "change_tools"}));
+            assert_eq!(stream.event().method(), "notifications/tools/list_changed");
+        }
+        let bytes = metric(server.addr, "ringmesh_replay_bytes");
+        assert!((1_000.0..2_200.0).contains(&bytes), "{bytes}");
+        assert_eq!(Client::connect(server.addr).ask(session.get(first.id.as_deref())).status, 400);
+    }
+}
+
+#[test]
 fn a_change_on_one_stream_is_not_on_another() {
     let (server, handle) = {
         let server = server();

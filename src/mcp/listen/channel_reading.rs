@@ -48,9 +48,12 @@ impl ChannelReading {
         }
         let channel = &self.open.channel;
         // Before there is a session nothing is told but answers.
-        let is_ready = self.reader.poll(cx) == Status::Ready
-            || (channel.session().is_some() && note(&self.reader, &channel.registration, cx));
-        match is_ready.then(|| self.reader.take(out)).flatten() {
+        if self.reader.poll(cx) != Status::Ready {
+            let noted = channel.session().and_then(|_| note(&self.reader, &channel.registration, cx));
+            let Some(event) = noted else { return Poll::Pending };
+            self.reader.log.push(event);
+        }
+        match self.reader.take(out) {
             Some(_) => Poll::Ready(EventHead::default()),
             None => Poll::Pending,
         }

@@ -14,7 +14,7 @@ use crate::mcp::message::era::Era;
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::small_text::SmallText;
 use crate::mcp::serve::channel::OpenChannel;
-use crate::mcp::session::entry::InUse;
+use crate::mcp::session::entry::{InUse, Session};
 use crate::mcp::session::event_id::EventId;
 use crate::mcp::session::reader::{LogReader, Status};
 
@@ -48,7 +48,7 @@ enum Kind {
     /// What a call writes, and the client of another connection resumes.
     Call(Reading),
     /// What belongs to no call.
-    Own(Reading, Arc<Registration>),
+    Own(Reading, Arc<Registration>, Arc<Session>),
     /// Everything that the server says to a client of HTTP+SSE.
     Channel(ChannelReading),
 }
@@ -119,7 +119,8 @@ impl Feed {
         session: InUse,
         place: Place,
     ) -> Feed {
-        Feed::of_session(Kind::Own(Reading::new(reader, retry_ms), registration), session, Some(place))
+        let kind = Kind::Own(Reading::new(reader, retry_ms), registration, session.0.clone());
+        Feed::of_session(kind, session, Some(place))
     }
 
     /// The stream of a client of HTTP+SSE, which begins with the address to post to.
@@ -143,7 +144,7 @@ impl Feed {
                 }
                 false
             }
-            Kind::Call(reading) | Kind::Own(reading, _) => {
+            Kind::Call(reading) | Kind::Own(reading, ..) => {
                 reading.priming.is_none() && reading.reader.poll(cx) == Status::Over
             }
             Kind::Channel(channel) => channel.is_over(cx),
@@ -156,14 +157,13 @@ impl Feed {
         match &mut self.kind {
             Kind::Subscription(subscription) => subscription.poll_event(cx, out),
             Kind::Call(reading) => reading.poll_event(cx, out),
-            Kind::Own(reading, registration) => {
+            Kind::Own(reading, registration, session) => {
                 if let Poll::Ready(head) = reading.poll_event(cx, out) {
                     return Poll::Ready(head);
                 }
-                match note(&reading.reader, registration, cx) {
-                    true => reading.poll_event(cx, out),
-                    false => Poll::Pending,
-                }
+                let Some(event) = note(&reading.reader, registration, cx) else { return Poll::Pending };
+                reading.reader.log.push_bounded(event, &session.streams);
+                reading.poll_event(cx, out)
             }
             Kind::Channel(channel) => channel.poll_event(cx, out),
         }
@@ -183,7 +183,7 @@ impl Feed {
     pub fn leave(&mut self) {
         match &mut self.kind {
             Kind::Subscription(subscription) => subscription.stopped = true,
-            Kind::Own(reading, _) | Kind::Call(reading) => {
+            Kind::Own(reading, ..) | Kind::Call(reading) => {
                 reading.reader.hang_up();
             }
             Kind::Channel(channel) => channel.leave(),
@@ -196,13 +196,12 @@ impl Feed {
     }
 }
 
-/// Moves what has changed into the log, so that it can be resumed like any other event; true when there was something.
-pub(super) fn note(reader: &LogReader, registration: &Registration, cx: &Context<'_>) -> bool {
-    let Poll::Ready(notice) = registration.inbox.poll_take(reader.turn, cx) else { return false };
+/// What has changed, as an event for the log, so that it can be resumed like any other.
+pub(super) fn note(reader: &LogReader, registration: &Registration, cx: &Context<'_>) -> Option<Vec<u8>> {
+    let Poll::Ready(notice) = registration.inbox.poll_take(reader.turn, cx) else { return None };
     let mut event = Vec::new();
     notice.write(&mut event, None);
-    reader.log.push(event);
-    true
+    Some(event)
 }
 
 impl Subscription {

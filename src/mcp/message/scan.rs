@@ -102,6 +102,32 @@ impl<'a> Scanner<'a> {
         }
     }
 
+    /// Enters an array; the next byte is its bracket. False when it is empty, and then over.
+    pub(crate) fn open_array(&mut self) -> Option<bool> {
+        self.descend()?;
+        if self.peek() == Some(b']') {
+            self.ascend();
+            return Some(false);
+        }
+        Some(true)
+    }
+
+    /// What follows a value of an array: true for another one, false for the end of the array.
+    #[inline]
+    pub(crate) fn more_values(&mut self) -> Option<bool> {
+        match self.peek()? {
+            b',' => {
+                self.at += 1;
+                Some(true)
+            }
+            b']' => {
+                self.ascend();
+                Some(false)
+            }
+            _ => None,
+        }
+    }
+
     /// The texts of an array's members, at most `most` of them; the next byte is its bracket.
     pub(crate) fn members(&mut self, most: usize) -> Option<Vec<&'a str>> {
         let mut members = Vec::new();
@@ -157,22 +183,12 @@ impl<'a> Scanner<'a> {
     }
 
     fn array(&mut self) -> Option<()> {
-        self.descend()?;
-        if self.peek() == Some(b']') {
-            self.ascend();
-            return Some(());
-        }
-        loop {
+        let mut more = self.open_array()?;
+        while more {
             self.value()?;
-            match self.peek()? {
-                b',' => self.at += 1,
-                b']' => {
-                    self.ascend();
-                    return Some(());
-                }
-                _ => return None,
-            }
+            more = self.more_values()?;
         }
+        Some(())
     }
 
     fn literal(&mut self, word: &str) -> Option<()> {

@@ -197,23 +197,11 @@ impl Dispatcher {
         if let Some(session) = session
             && !channel.begin(session.clone())
         {
-            // Another core was faster; this session is not the channel's.
+            // Another core was faster, or the client is gone; this session is not the channel's.
             session.leave(None);
             self.shared.sessions.delete(session.id);
         }
-        if !self.shared.channels.holds(channel.id) {
-            // The stream was closed meanwhile, perhaps before it could end this session.
-            end_session(&self.shared, channel);
-        }
         answer
-    }
-}
-
-/// Ends the session of a channel that is closed.
-fn end_session(shared: &Shared, channel: &Channel) {
-    if let Some(session) = channel.end() {
-        session.leave(None);
-        shared.sessions.delete(session.id);
     }
 }
 
@@ -221,7 +209,10 @@ impl Drop for OpenChannel {
     fn drop(&mut self) {
         self.shared.channels.remove(self.channel.id);
         self.channel.log.end();
-        end_session(&self.shared, &self.channel);
+        if let Some(session) = self.channel.close() {
+            session.leave(None);
+            self.shared.sessions.delete(session.id);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //! is a session, and ended together with it.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
 use crate::mcp::listen::hub::Registration;
@@ -19,8 +19,8 @@ pub(crate) struct Channel {
     pub(crate) registration: Arc<Registration>,
     /// Entered from `initialize` on, for as long as the stream is open.
     session: OnceLock<Arc<Session>>,
-    /// The session was taken out again.
-    ended: AtomicBool,
+    /// Set at the end of the stream; from then on no session begins, as nobody would end it.
+    closed: Mutex<bool>,
     /// Calls whose answers are still to come.
     calls: AtomicUsize,
 }
@@ -49,7 +49,7 @@ impl Channel {
             log,
             registration: Arc::new(registration),
             session: OnceLock::new(),
-            ended: AtomicBool::new(false),
+            closed: Mutex::new(false),
             calls: AtomicUsize::new(0),
         };
         Some((Arc::new(channel), reader))
@@ -59,22 +59,27 @@ impl Channel {
         self.session.get()
     }
 
-    /// Gives the channel its session, which the caller has entered; false when it has one.
+    /// Gives the channel its session, which the caller has entered; false when it has one, or its stream has ended.
     pub(crate) fn begin(&self, session: Arc<Session>) -> bool {
+        let closed = crate::mcp::lock(&self.closed);
+        if *closed {
+            return false;
+        }
         session.streams.adopt(self.registration.clone());
         self.session.set(session).is_ok()
     }
 
-    /// The session, for the one who ends it together with the channel: `None` for anyone later, and before there is one.
-    pub(crate) fn end(&self) -> Option<&Arc<Session>> {
-        self.session.get().filter(|_| !self.ended.swap(true, Ordering::AcqRel))
+    /// Notes the end of the stream; the session to leave and end, if there is one.
+    pub(crate) fn close(&self) -> Option<&Arc<Session>> {
+        *crate::mcp::lock(&self.closed) = true;
+        self.session()
     }
 
     pub(crate) fn note_call(&self) {
         self.calls.fetch_add(1, Ordering::AcqRel);
     }
 
-    /// Notes the end of a call, after its answer is written: a reader that finds no calls finds every answer.
+    /// Notes the end of a call, before its answer is written.
     pub(crate) fn end_call(&self) {
         self.calls.fetch_sub(1, Ordering::AcqRel);
     }
@@ -93,10 +98,6 @@ impl Channels {
     pub(crate) fn find(&self, id: SessionId, principal: &str) -> Option<Arc<Channel>> {
         let channel = crate::mcp::lock(&self.open).get(&id.bits()).cloned()?;
         (*channel.principal == *principal).then_some(channel)
-    }
-
-    pub(crate) fn holds(&self, id: SessionId) -> bool {
-        crate::mcp::lock(&self.open).contains_key(&id.bits())
     }
 
     pub(crate) fn remove(&self, id: SessionId) {

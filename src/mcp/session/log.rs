@@ -13,6 +13,7 @@ use crate::mcp::session::event_id::EventId;
 use crate::mcp::session::kept::Kept;
 use crate::mcp::session::reader::LogReader;
 use crate::mcp::session::replay::Replay;
+use crate::mcp::session::streams::Streams;
 
 pub(crate) struct StreamLog {
     tag: u32,
@@ -78,6 +79,12 @@ impl StreamLog {
     /// Appends an event. What nobody can read is dropped.
     pub(crate) fn push(&self, event: Vec<u8>) {
         self.append(Some(event), false);
+    }
+
+    /// Appends an event to one of `streams`, and keeps those within what they may hold.
+    pub(crate) fn push_bounded(&self, event: Vec<u8>, streams: &Streams) {
+        self.push(event);
+        streams.bound(&self.replay, &self.session_bytes);
     }
 
     /// Appends the last event, where there is one; then the stream ends.

@@ -145,8 +145,23 @@ impl Streams {
         drop(registration);
     }
 
+    /// Drops the oldest events until the session, and then the process, keep no more than they may; the limit that made
+    /// them go, if any.
+    pub(crate) fn bound(&self, replay: &Replay, bytes: &AtomicU64) -> Option<Limit> {
+        let mut hit = None;
+        if bytes.load(Ordering::Relaxed) > replay.max_session_bytes {
+            self.trim(replay, bytes);
+            hit = Some(Limit::SessionReplayBytes);
+        }
+        if replay.is_over() {
+            replay.trim();
+            hit = Some(Limit::ReplayBytes);
+        }
+        hit
+    }
+
     /// Drops the oldest events until the session keeps no more than it may.
-    pub(crate) fn trim(&self, replay: &Replay, bytes: &AtomicU64) {
+    fn trim(&self, replay: &Replay, bytes: &AtomicU64) {
         let mut logs: Vec<Arc<StreamLog>> = {
             let index = self.lock();
             index.calls.iter().chain(&index.own).cloned().collect()

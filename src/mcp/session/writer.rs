@@ -1,7 +1,7 @@
 //! The writing end of a call's stream.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::task::{Context, Poll};
 
 use crate::limits::Limit;
@@ -90,16 +90,7 @@ impl SessionStream {
     }
 
     fn trim(&self) -> Option<Limit> {
-        let mut hit = None;
-        if self.bytes.load(Ordering::Relaxed) > self.replay.max_session_bytes {
-            self.session.streams.trim(&self.replay, &self.bytes);
-            hit = Some(Limit::SessionReplayBytes);
-        }
-        if self.replay.is_over() {
-            self.replay.trim();
-            hit = Some(Limit::ReplayBytes);
-        }
-        hit
+        self.session.streams.bound(&self.replay, &self.bytes)
     }
 }
 
