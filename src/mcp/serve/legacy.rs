@@ -174,9 +174,9 @@ impl Dispatcher {
         }
     }
 
-    /// Hands a client's response to whoever waits for it; there is nobody yet, so it is dropped.
+    /// Hands a client's response to whoever waits for it.
     pub(crate) fn take_client_response(&self, session: &InUse, message: &Message<'_>) {
-        waiting::take_response(&session.0, message);
+        waiting::take_response(&session.0, message, &self.shared.answers);
     }
 
     pub(crate) fn delete_session(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {
