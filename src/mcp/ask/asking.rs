@@ -49,6 +49,8 @@ pub(crate) struct Inner {
     pub(crate) once_keys: BTreeSet<String>,
     /// Questions on their way (the older revisions).
     pub(crate) slots: Vec<Weak<Slot>>,
+    /// Those that were answered (the older revisions).
+    pub(crate) answered: Vec<Arc<Slot>>,
 }
 
 impl Asking {

@@ -16,7 +16,7 @@ use crate::mcp::message::errors::ErrorKind;
 use crate::mcp::message::scan::text;
 use crate::mcp::offer::call_error::{CallError, Failure};
 use crate::mcp::session::entry::Session;
-use crate::mcp::session::pending::{Reply, Slot};
+use crate::mcp::session::pending::{AnswerRoom, Reply, Slot};
 
 /// A request on its way. Dropping it closes it: an answer that still comes is dropped, and a client that knows of it is
 /// told.
@@ -54,6 +54,8 @@ pub(crate) async fn ask(
         let reply = arrive(context, request).await?;
         let (answered, raw) = read(context, request, &question, reply)?;
         context.state.asking.keep(&key, question.kind(), raw);
+        // With its slot the room that the answer takes.
+        context.state.asking.with(|inner| inner.answered.push(request.slot.clone()));
         answers.push((key, answered));
     }
     Ok(answers)
@@ -126,6 +128,9 @@ fn read(
             let message = format!("The client did not answer {method} within {time_ms} ms.");
             Err(CallError(Failure::Known { kind: ErrorKind::ClientRequestTimeout, message: message.into() }))
         }
+        Reply::NoRoom => Err(CallError::failed(format!(
+            "There is no room for the client's answer to {method} now (max_buffered_bytes)."
+        ))),
         Reply::Unreachable => {
             Err(CallError::failed(format!("The client cannot be asked with {method} on this transport.")))
         }
@@ -151,9 +156,9 @@ pub(crate) fn too_many(max: usize) -> CallError {
 
 /// Takes a client's response to a question of its session. One that answers nothing is dropped, as MCP asks of late
 /// ones.
-pub(crate) fn take_response(session: &Session, message: &Message<'_>) {
+pub(crate) fn take_response(session: &Session, message: &Message<'_>, room: &Arc<AnswerRoom>) {
     let id = message.id.and_then(|raw| raw.parse::<u64>().ok());
-    let known = id.is_some_and(|id| session.pending.answer(id, reply(message)));
+    let known = id.is_some_and(|id| session.pending.answer(id, reply(message), room));
     if !known {
         let id = message.id.map(excerpt);
         tracing::debug!(?id, "a response that answers no open question was dropped");

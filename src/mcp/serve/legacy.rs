@@ -176,7 +176,7 @@ impl Dispatcher {
 
     /// Hands a client's response to the call that waits for it.
     pub(crate) fn take_client_response(&self, session: &InUse, message: &Message<'_>) {
-        waiting::take_response(&session.0, message);
+        waiting::take_response(&session.0, message, &self.shared.answers);
     }
 
     pub(crate) fn delete_session(&self, head: &RequestHead<'_>, at: &At<'_>, out: &mut Vec<u8>) -> Answer {

@@ -15,6 +15,7 @@ use crate::mcp::offer::item::{Item, ItemKind, Ready, Taken};
 use crate::mcp::offer::registry::{Registry, RegistryError};
 use crate::mcp::serve::options::McpOptions;
 use crate::mcp::session::channel::Channels;
+use crate::mcp::session::pending::AnswerRoom;
 use crate::mcp::session::replay::Replay;
 use crate::mcp::session::table::SessionTable;
 
@@ -61,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) places: Places,
     pub(crate) replay: Arc<Replay>,
     pub(crate) channels: Channels,
+    /// For answers to questions of calls that run; as many bytes again as connections may hold.
+    pub(crate) answers: Arc<AnswerRoom>,
     pub(crate) stream_queue_bytes: usize,
     pub(crate) max_depth: usize,
     /// The names of the tools there were at the start: the closed set that labels metrics.
@@ -87,6 +90,7 @@ impl Shared {
             server_meta: server_meta(&options).into_bytes().into(),
             sessions: SessionTable::new(limits),
             hub: Hub::default(),
+            answers: AnswerRoom::new(limits.max_buffered_bytes),
             sealer: Sealer::new(&keys, &options),
             used_states: UsedStates::new(max_used),
             places: Places::new(limits.max_event_streams),

@@ -22,10 +22,14 @@ impl Pending {
         (id, slot)
     }
 
-    /// Takes the client's answer; false where nobody waits for it.
-    pub(crate) fn answer(&self, id: u64, reply: Reply) -> bool {
-        let slot = crate::mcp::lock(&self.open).remove(&id);
-        slot.is_some_and(|slot| slot.put(reply))
+    /// Takes the client's answer, as far as there is room for it; false where nobody waits for it.
+    pub(crate) fn answer(&self, id: u64, reply: Reply, room: &Arc<AnswerRoom>) -> bool {
+        let Some(slot) = crate::mcp::lock(&self.open).remove(&id) else { return false };
+        let reply = match reply {
+            Reply::Result(raw) if !slot.hold(room, raw.len()) => Reply::NoRoom,
+            reply => reply,
+        };
+        slot.put(reply)
     }
 
     /// Forgets a request that nobody waits for any more.
@@ -45,6 +49,8 @@ pub(crate) enum Reply {
     Malformed,
     /// There was none in time.
     TimedOut,
+    /// The process holds as many bytes of answers as it may.
+    NoRoom,
     /// The client cannot be reached while the call runs.
     Unreachable,
 }
@@ -60,9 +66,46 @@ struct Inner {
     reply: Option<Reply>,
     waker: Option<Waker>,
     done: bool,
+    held: Option<HeldAnswer>,
+}
+
+/// The bytes of answers that calls of the process keep, and may keep.
+pub(crate) struct AnswerRoom {
+    max: u64,
+    held: AtomicU64,
+}
+
+/// The room that one answer takes; dropping it gives it back.
+struct HeldAnswer {
+    room: Arc<AnswerRoom>,
+    bytes: u64,
+}
+
+impl AnswerRoom {
+    pub(crate) fn new(max: u64) -> Arc<AnswerRoom> {
+        Arc::new(AnswerRoom { max, held: AtomicU64::new(0) })
+    }
+}
+
+impl Drop for HeldAnswer {
+    fn drop(&mut self) {
+        self.room.held.fetch_sub(self.bytes, Ordering::Relaxed);
+    }
 }
 
 impl Slot {
+    /// Makes room for an answer for as long as the slot lives; false where there is none.
+    fn hold(&self, room: &Arc<AnswerRoom>, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let before = room.held.fetch_add(bytes, Ordering::Relaxed);
+        let held = HeldAnswer { room: room.clone(), bytes };
+        let fits = before + bytes <= room.max;
+        if fits {
+            crate::mcp::lock(&self.inner).held = Some(held);
+        }
+        fits
+    }
+
     /// Puts the reply; the first one counts. Wakes whoever waits, on whatever core.
     pub(crate) fn put(&self, reply: Reply) -> bool {
         let mut inner = crate::mcp::lock(&self.inner);
@@ -106,28 +149,28 @@ mod tests {
 
     #[test]
     fn each_request_has_an_id_of_its_own_and_one_answer() {
-        let pending = Pending::default();
+        let (pending, room) = (Pending::default(), AnswerRoom::new(100));
         let ((first, one), (second, two)) = (pending.open(), pending.open());
         assert_ne!(first, second);
         assert!(poll(&one).is_pending());
-        assert!(pending.answer(first, Reply::Malformed));
-        assert!(!pending.answer(first, Reply::TimedOut), "twice");
-        assert!(!pending.answer(99, Reply::TimedOut), "unknown");
+        assert!(pending.answer(first, Reply::Malformed, &room));
+        assert!(!pending.answer(first, Reply::TimedOut, &room), "twice");
+        assert!(!pending.answer(99, Reply::TimedOut, &room), "unknown");
         assert_eq!(poll(&one), Poll::Ready(Reply::Malformed));
         assert!(poll(&one).is_pending() && one.is_done());
         assert!(poll(&two).is_pending() && !two.is_done());
         pending.close(second);
-        assert!(!pending.answer(second, Reply::Malformed), "late");
+        assert!(!pending.answer(second, Reply::Malformed, &room), "late");
     }
 
     #[test]
     fn an_answer_wakes_another_thread() {
-        let pending = Arc::new(Pending::default());
+        let (pending, room) = (Arc::new(Pending::default()), AnswerRoom::new(100));
         let (id, slot) = pending.open();
         let waiting = std::thread::spawn(move || {
             futures_lite::future::block_on(std::future::poll_fn(|cx| slot.poll(cx)))
         });
-        assert!(pending.answer(id, Reply::Result("{}".into())));
+        assert!(pending.answer(id, Reply::Result("{}".into()), &room));
         assert_eq!(waiting.join().unwrap(), Reply::Result("{}".into()));
     }
 
@@ -137,5 +180,20 @@ mod tests {
         assert!(slot.put(Reply::TimedOut));
         assert!(!slot.put(Reply::Malformed));
         assert_eq!(poll(&slot), Poll::Ready(Reply::TimedOut));
+    }
+
+    #[test]
+    fn answers_take_room_for_as_long_as_they_are_kept() {
+        let (pending, room) = (Pending::default(), AnswerRoom::new(100));
+        let answer = |bytes: usize| {
+            let (id, slot) = pending.open();
+            assert!(pending.answer(id, Reply::Result("x".repeat(bytes).into()), &room));
+            (poll(&slot) == Poll::Ready(Reply::NoRoom), slot)
+        };
+        let (first, second) = (answer(60), answer(60));
+        assert!(!first.0 && second.0);
+        drop(first);
+        assert!(!answer(100).0);
+        assert_eq!(room.held.load(Ordering::Relaxed), 0);
     }
 }
