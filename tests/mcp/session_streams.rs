@@ -79,7 +79,7 @@ fn get_is_checked_as_post_is() {
 
 #[test]
 fn the_newest_revision_with_sessions_is_primed_and_older_ones_are_not() {
-    let server = server();
+    let server = Server::limited(Registry::new().dynamic(), |limits| limits.sse_retry_ms = 1_500);
     let handle = server.dispatcher.registry_handle();
     for (version, primed) in
         [("2025-11-25", true), ("2025-06-18", false), ("2025-03-26", false), ("2024-11-05", false)]
@@ -89,7 +89,7 @@ fn the_newest_revision_with_sessions_is_primed_and_older_ones_are_not() {
         let first = feed_events(&mut feed);
         assert_eq!(first.len(), usize::from(primed), "{version}");
         if let [priming] = &first[..] {
-            assert_eq!((&priming.data, priming.retry_ms), (&Value::Null, Some(1_000)));
+            assert_eq!((&priming.data, priming.retry_ms), (&Value::Null, Some(1_500)));
         }
         handle.tools_changed();
         let events = feed_events(&mut feed);

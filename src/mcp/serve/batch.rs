@@ -105,21 +105,27 @@ impl Dispatcher {
             }
         };
         let kind = MethodKind::parse(&method);
-        let label = Label::new(kind, Era::Legacy);
         let snapshot = &self.snapshot();
         let request =
             Request { snapshot, head, message: &message, at, id: message.id, method: &method, kind };
-        let Some(id) = message.id else {
-            self.notify(&request, session);
+        self.take_request(&request, session, batch);
+    }
+
+    /// Takes a request or notification of a batch.
+    fn take_request(&self, request: &Request<'_>, session: &InUse, batch: &mut Batch) {
+        let label = Label::new(request.kind, Era::Legacy);
+        let mut out = Vec::new();
+        let Some(id) = request.id else {
+            self.notify(request, session);
             return batch.note(label);
         };
-        if kind == MethodKind::Initialize {
+        if request.kind == MethodKind::Initialize {
             let refusal = Refusal::new(ErrorKind::InvalidRequest, "initialize must not be part of a batch");
             let answer = refusal.answer(&mut out, Some(id), Some(session.0.revision), label);
             return batch.add_answer(out, answer.label);
         }
         batch.note_request();
-        match self.serve_in_session(&request, id, session, label, &mut out) {
+        match self.serve_in_session(request, id, session, label, &mut out) {
             Outcome::Answer(answer) => batch.add_answer(out, answer.label),
             Outcome::Call(call) => batch.add_call(call),
             Outcome::Batch(_) | Outcome::Feed(_) => {
