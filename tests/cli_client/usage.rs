@@ -49,6 +49,19 @@ fn no_secret_is_repeated() {
 }
 
 #[test]
+fn no_secret_is_repeated_that_a_redirect_sends_back() {
+    let server = Server::start(|mut peer| {
+        while peer.request().is_some() {
+            peer.send(
+                "HTTP/1.1 308 Moved\r\nLocation: https://b/mcp?key=s3cret\r\nContent-Length: 0\r\n\r\n",
+            );
+        }
+    });
+    let moved = ringmesh(&["tools", &format!("http://{}/mcp?key=s3cret", server.addr)]);
+    assert!(moved.stderr.contains("https://b/mcp") && !moved.stderr.contains("s3cret"), "{}", moved.stderr);
+}
+
+#[test]
 fn a_server_that_is_not_there_ends_with_code_4() {
     let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap();
     let refused = ringmesh(&["tools", &unused.to_string()]);

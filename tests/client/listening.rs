@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures_lite::future::poll_once;
 use ringmesh::client::{Change, ClientError, ListenFilter};
-use ringmesh::runtime::sleep;
+use ringmesh::runtime::{Scope, ScopeOptions, sleep};
 use serde_json::{Value, json};
 
 use super::script::{Answer, Feed, Script, Seen, Step};
@@ -27,6 +27,33 @@ fn acknowledged(seen: &Seen) -> Step {
 
 fn filter() -> ListenFilter {
     ListenFilter::default().tools().prompts().resource("test://a")
+}
+
+#[test]
+fn a_subscription_ends_with_the_scope_of_its_client() {
+    run(|_| async move {
+        let open = |seen: &Seen| match seen.method() {
+            "subscriptions/listen" => Answer::Events(vec![acknowledged(seen), Step::Hang]),
+            "GET" => Answer::Events(vec![Step::Hang]),
+            "notifications/cancelled" => Answer::status(202),
+            _ => seen.result(json!({})),
+        };
+        for script in [Script::modern(open), Script::old(open)] {
+            let ended = Scope::run(ScopeOptions::named("inner"), |scope| async move {
+                let client = connect(&scope, &script, options()).await;
+                let changes = client.listen(filter()).await?;
+                scope.cancel();
+                Ok::<_, ClientError>(changes)
+            });
+            let mut changes = ended.await.unwrap();
+            let late = async {
+                sleep(Duration::from_secs(2)).await;
+                panic!("nobody told the subscription")
+            };
+            let told = futures_lite::future::or(changes.next(), late).await;
+            assert_eq!(told, Some(Err(ClientError::Closed)));
+        }
+    });
 }
 
 #[test]

@@ -42,7 +42,7 @@ fn is_repeated(call: bool, refusal: fn(&Seen) -> Answer) -> bool {
 fn what_did_not_run_is_repeated_even_for_calls() {
     let refusals: [fn(&Seen) -> Answer; 5] = [
         |_| Answer::Fail(TransportError::Connect("refused".into())),
-        |_| Answer::status(503),
+        |_| Answer::Http { status: 503, session: None, retry_after: Some(Duration::ZERO), body: None },
         |_| Answer::text(429, "slow down"),
         |seen| seen.error(503, -33503, json!({ "retryable": true, "retryAfterMs": 1 })),
         |seen| seen.error(200, -33503, json!({ "retryable": true })),
@@ -54,9 +54,10 @@ fn what_did_not_run_is_repeated_even_for_calls() {
 
 #[test]
 fn what_may_have_run_is_repeated_only_where_nothing_changes() {
-    let refusals: [fn(&Seen) -> Answer; 3] = [
+    let refusals: [fn(&Seen) -> Answer; 4] = [
         |_| Answer::Fail(TransportError::Closed { before_answer: true }),
         |_| Answer::status(502),
+        |_| Answer::text(503, "upstream connect error or disconnect/reset before headers"),
         |_| Answer::Events(vec![Step::Break]),
     ];
     for refusal in refusals {

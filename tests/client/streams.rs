@@ -101,6 +101,31 @@ fn a_server_that_does_not_resume_is_believed() {
 }
 
 #[test]
+fn a_call_is_not_made_again_because_its_stream_may_not_be_opened_yet() {
+    run(|scope| async move {
+        let id = std::rc::Rc::new(std::cell::RefCell::new(Value::Null));
+        let refused = std::cell::Cell::new(false);
+        let script = Script::old(move |seen| match seen.method() {
+            "tools/call" => {
+                id.replace(seen.id());
+                Answer::Events(vec![Step::id("e", Some(1))])
+            }
+            "GET" if !refused.replace(true) => {
+                let retry_after = Some(Duration::from_millis(150));
+                Answer::Http { status: 429, session: None, retry_after, body: None }
+            }
+            "GET" => Answer::Events(vec![response(&id.borrow())]),
+            _ => Answer::status(202),
+        });
+        let client = connect(&scope, &script, options()).await;
+        let began = Instant::now();
+        assert_eq!(client.call_tool("t", Value::Null).await.unwrap().text(), "done");
+        assert_eq!((script.count("GET"), script.count("tools/call")), (2, 1));
+        assert!(began.elapsed() >= Duration::from_millis(150), "the server asked for a pause");
+    });
+}
+
+#[test]
 fn responses_to_others_and_unknown_messages_are_passed_over() {
     run(|scope| async move {
         let script = Script::modern(|seen| {

@@ -1,6 +1,6 @@
 //! Event streams over HTTP.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_lite::future;
 use ringmesh::client::http::{AnswerLimits, HttpOptions, HttpTransport};
@@ -56,6 +56,31 @@ fn events_come_one_by_one_and_a_stream_that_ends_in_order_leaves_its_connection(
         }
     });
     assert_eq!(server.accepted(), 1);
+}
+
+#[test]
+fn a_flood_of_comments_lets_a_deadline_pass() {
+    const FLOOD: Duration = Duration::from_secs(4);
+    let server = Server::start(|mut peer| {
+        peer.request();
+        peer.send(HEAD);
+        let (noise, began) = (chunk(&":\n".repeat(16 << 10)), Instant::now());
+        while began.elapsed() < FLOOD {
+            peer.send(&noise);
+        }
+    });
+    let url = server.url();
+    on_executor(move || async move {
+        let transport = transport(&url);
+        let mut events = open(&transport, post("")).await;
+        let began = Instant::now();
+        let late = async {
+            sleep(Duration::from_millis(200)).await;
+            None
+        };
+        assert_eq!(future::or(events.next(), late).await, None);
+        assert!(began.elapsed() < FLOOD / 2, "{:?}", began.elapsed());
+    });
 }
 
 #[test]

@@ -10,6 +10,9 @@ use crate::client::{Event, EventSource, LocalBoxFuture, TransportError};
 use crate::http::client::{EventReader, ServerEvent, Step};
 use crate::runtime::Timer;
 
+/// Pieces of a stream that are read in a row before others have their turn, deadlines among them.
+const MAX_IN_A_ROW: u32 = 64;
+
 /// An event stream. Dropping it closes its connection; one that ends in order leaves it to the pool.
 pub(super) struct HttpEvents {
     /// `None` once the stream has ended, in order or not.
@@ -20,6 +23,8 @@ pub(super) struct HttpEvents {
     /// Data of the body, and how much of it has been read.
     data: Vec<u8>,
     at: usize,
+    /// Pieces read since others had their turn.
+    in_a_row: u32,
 }
 
 impl HttpEvents {
@@ -30,11 +35,16 @@ impl HttpEvents {
         idle_timeout: Option<Duration>,
     ) -> HttpEvents {
         let events = EventReader::new(max_event_bytes);
-        HttpEvents { talk: Some(talk), pool, events, idle_timeout, data: Vec::new(), at: 0 }
+        HttpEvents { talk: Some(talk), pool, events, idle_timeout, data: Vec::new(), at: 0, in_a_row: 0 }
     }
 
     async fn advance(&mut self) -> Result<Option<Event>, TransportError> {
         loop {
+            self.in_a_row += 1;
+            if self.in_a_row >= MAX_IN_A_ROW {
+                self.in_a_row = 0;
+                future::yield_now().await;
+            }
             let mut rest = &self.data[self.at..];
             let event = self.events.read(&mut rest).map_err(explain_fault)?;
             self.at = self.data.len() - rest.len();

@@ -170,6 +170,8 @@ fn refuse_redirect(head: &AnswerHead) -> Result<(), TransportError> {
         return Ok(());
     }
     let place = head.text("location").unwrap_or("nowhere");
+    // A server often repeats the query that it was asked with, which may hold a secret.
+    let place = place.split(['?', '#']).next().unwrap_or_default();
     let place: String = place.chars().take(200).flat_map(char::escape_default).collect();
     Err(TransportError::Unsupported(format!(
         "the server answers {} and points to {place}; redirects are not followed: name the URL that is meant",

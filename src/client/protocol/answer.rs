@@ -146,8 +146,10 @@ pub(crate) fn of_outcome(
 pub(crate) fn of_status(head: &Head, body: &[u8]) -> Failure {
     let ran = match head.status {
         404 if head.in_session => Ran::NoSession,
-        429 | 503 => Ran::No,
-        502 | 504 => Ran::Perhaps,
+        429 => Ran::No,
+        503 if head.retry_after.is_some() => Ran::No,
+        // Some gateways say it of a server that broke off in the middle of the request.
+        502..=504 => Ran::Perhaps,
         _ => Ran::Yes,
     };
     let text = String::from_utf8_lossy(&body[..body.len().min(EXCERPT_BYTES)]);
@@ -196,6 +198,7 @@ mod tests {
         assert_eq!(ran(200, &error("")), Ran::Yes);
         assert_eq!(ran(503, &error("")), Ran::No);
         assert_eq!(ran(429, "slow down"), Ran::No);
+        assert_eq!(ran(503, "upstream connect error or disconnect/reset before headers"), Ran::Perhaps);
         assert_eq!(ran(502, "bad gateway"), Ran::Perhaps);
         assert_eq!(ran(500, ""), Ran::Yes);
         assert_eq!(ran(404, "no"), Ran::NoSession);

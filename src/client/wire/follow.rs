@@ -1,6 +1,7 @@
 //! Reading the stream of a request until its response came, and opening it again where it broke.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use futures_lite::future;
 use serde_json::value::RawValue;
@@ -114,11 +115,15 @@ impl Link {
         if attempt.session.revision.is_modern() || !self.transport.has_headers() || !follow.is_resumable() {
             return Err(broken());
         }
+        let mut asked = Duration::ZERO;
         loop {
             let resume = follow.broken(&self.options.limits, retry::random()).ok_or_else(broken)?;
             let mut head = self.head(attempt.session);
             head.last_event_id = resume.last_event_id;
-            crowd.beside(patience, sleep(resume.after)).await.map_err(|late| attempt.timed_out(late))?;
+            crowd
+                .beside(patience, sleep(resume.after.max(asked)))
+                .await
+                .map_err(|late| attempt.timed_out(late))?;
             let timeout = patience.left();
             let (body, idle_timeout) = (Vec::new(), None);
             let outgoing = Outgoing { verb: Verb::Get, body, head, timeout, idle_timeout, idempotent: true };
@@ -127,9 +132,13 @@ impl Link {
             match answer {
                 Ok(incoming) => match (incoming.status, incoming.content) {
                     (200..=299, IncomingContent::Events(source)) => return Ok(source),
-                    (500.., _) => {}
+                    (429 | 500.., _) => asked = incoming.retry_after.unwrap_or_default(),
                     (404, _) if attempt.session.id.is_some() => return Err(lost()),
-                    (status, _) => return Err(of_status(&Head { status, ..Head::default() }, b"")),
+                    (status, _) => {
+                        let failure = of_status(&Head { status, ..Head::default() }, b"");
+                        // The stream was refused; the request it belongs to has begun.
+                        return Err(Failure { ran: Ran::Yes, ..failure });
+                    }
                 },
                 Err(TransportError::Malformed(why)) => {
                     return Err(Failure::of_transport(

@@ -47,7 +47,9 @@ impl Link {
         let waiting = Rc::new(Waiting::new(open.granted.clone(), most));
         let subscription = Subscription::new(self, Rc::clone(&waiting), open.granted.clone(), true);
         let link = Rc::clone(self);
+        let end = waiting.end_with();
         self.spawn("client-listen", async move {
+            let _end = end;
             let ended = async {
                 let left = waiting.left.stopped();
                 future::or(left, link.closed.stopped()).await;

@@ -78,33 +78,25 @@ impl Link {
             None => {
                 let standing = Rc::new(Standing::default());
                 self.standing.replace(Some(Rc::clone(&standing)));
-                self.spawn("client-listen", Rc::clone(self).keep_standing(Rc::clone(&standing)))?;
+                let fall = Fall {
+                    link: Rc::clone(self),
+                    standing: Rc::clone(&standing),
+                    how: Err(ClientError::Closed),
+                };
+                self.spawn("client-listen", Rc::clone(self).keep_standing(fall))?;
                 standing
             }
         };
         standing.opened().await
     }
 
-    async fn keep_standing(self: Rc<Self>, standing: Rc<Standing>) {
+    async fn keep_standing(self: Rc<Self>, mut fall: Fall) {
+        let standing = Rc::clone(&fall.standing);
         let ended = async {
             future::or(standing.stop.stopped(), self.closed.stopped()).await;
             Ok(())
         };
-        let how = future::or(ended, self.pump_old(&standing)).await;
-        let mut current = self.standing.borrow_mut();
-        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, &standing)) {
-            current.take();
-        }
-        drop(current);
-        let was_open = standing.settle(how.clone().map(|()| false));
-        // One that was stopped may already have a successor, whose listeners are none of its business.
-        if was_open && !standing.stop.is_stopped() {
-            if let Err(error) = &how {
-                tracing::warn!(target = self.transport.target(), %error, "the server's stream broke for good");
-            }
-            let listeners: Vec<_> = self.listeners.borrow().iter().filter_map(Weak::upgrade).collect();
-            listeners.iter().for_each(|waiting| waiting.end(how.clone()));
-        }
+        fall.how = future::or(ended, self.pump_old(&standing)).await;
     }
 
     /// Opens the stream; `None` where the server has none, or gives it to somebody else.
@@ -250,5 +242,32 @@ impl Link {
             }
         }
         Ok(())
+    }
+}
+
+/// The end of the stream: its listeners hear of it, also when the task that reads it is dropped with its scope.
+struct Fall {
+    link: Rc<Link>,
+    standing: Rc<Standing>,
+    how: Result<(), ClientError>,
+}
+
+impl Drop for Fall {
+    fn drop(&mut self) {
+        let Fall { link, standing, how } = self;
+        let mut current = link.standing.borrow_mut();
+        if current.as_ref().is_some_and(|current| Rc::ptr_eq(current, standing)) {
+            current.take();
+        }
+        drop(current);
+        let was_open = standing.settle(how.clone().map(|()| false));
+        // One that was stopped may already have a successor, whose listeners are none of its business.
+        if was_open && !standing.stop.is_stopped() {
+            if let Err(error) = how {
+                tracing::warn!(target = link.transport.target(), %error, "the server's stream broke for good");
+            }
+            let listeners: Vec<_> = link.listeners.borrow().iter().filter_map(Weak::upgrade).collect();
+            listeners.iter().for_each(|waiting| waiting.end(how.clone()));
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use event_listener::Event;
 
@@ -55,6 +56,12 @@ impl Waiting {
         self.news.notify(1);
     }
 
+    /// Ends it when the guard is dropped, unless it has ended by then: its stream is read by a task, and a task may be
+    /// dropped with its scope.
+    pub(crate) fn end_with(self: &Rc<Self>) -> EndWith {
+        EndWith(Rc::clone(self))
+    }
+
     /// No more changes will come.
     pub(crate) fn end(&self, how: Result<(), ClientError>) {
         self.end.borrow_mut().get_or_insert(how);
@@ -77,6 +84,15 @@ impl Waiting {
             }
             news.await;
         }
+    }
+}
+
+/// Ends a subscription with whoever feeds it.
+pub(crate) struct EndWith(Rc<Waiting>);
+
+impl Drop for EndWith {
+    fn drop(&mut self) {
+        self.0.end(Err(ClientError::Closed));
     }
 }
 
