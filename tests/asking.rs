@@ -308,6 +308,25 @@ fn each_question_gets_all_of_its_time() {
 }
 
 #[test]
+fn the_answers_that_calls_keep_are_bounded() {
+    let session = Session::open(|limits| limits.max_buffered_bytes = 6 << 20);
+    let long = "x".repeat(3_200 << 10);
+    let (kept, first) = session.ask("twice", 1);
+    assert_eq!(session.answer(&first[0], &long).status, 202);
+    let (mut kept, both) = session.questions(kept, 2);
+    let (mut refused, question) = session.ask("twice", 1);
+    assert_eq!(session.answer(&question[0], &long).status, 202);
+    let events = refused.answer().events();
+    let text = common::text(events.last().unwrap());
+    assert!(text.contains("max_buffered_bytes"), "{}", &text[..text.len().min(200)]);
+    session.answer(&both[1], "Eve");
+    assert!(common::text(kept.answer().events().last().unwrap()).ends_with(" and Eve"));
+    let (client, question) = session.ask("twice", 1);
+    session.answer(&question[0], &long);
+    session.questions(client, 2);
+}
+
+#[test]
 fn a_server_that_stops_does_not_wait_for_an_answer() {
     let session = Session::open(|_| {});
     let (mut client, _) = session.greet();
