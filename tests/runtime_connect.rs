@@ -20,6 +20,15 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, addr)
 }
 
+#[test]
+fn a_silent_peer_is_asked_whether_it_is_still_there() {
+    let (_listener, addr) = listener();
+    on_executor(move || async move {
+        let stream = connect_any(&[addr], PATIENCE).await.unwrap();
+        assert!(socket2::SockRef::from(&stream).keepalive().unwrap());
+    });
+}
+
 /// An address that refuses at once: bound, so that nobody else takes it, and not listening.
 fn refusing() -> (Socket, SocketAddr) {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();

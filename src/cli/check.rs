@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::{SettingFlags, exit, print, refuse};
+use super::{SettingFlags, exit, refuse, show};
 use crate::runtime::preflight;
 use crate::server::plan;
 
@@ -24,11 +24,12 @@ pub fn run_check(check: &Check) -> ExitCode {
         Err(error) => return refuse(exit::USAGE, &error),
     };
     let report = preflight::examine(&plan(&loaded.config));
-    if check.json {
-        let json = serde_json::to_string_pretty(&report.checks);
-        print(&(json.expect("invariant: checks are plain text") + "\n"));
-    } else {
-        print(&report.to_string());
-    }
-    ExitCode::from(if report.failures().next().is_some() { exit::PREFLIGHT } else { exit::OK })
+    let text = match check.json {
+        true => {
+            let json = serde_json::to_string_pretty(&report.checks);
+            json.expect("invariant: checks are plain text") + "\n"
+        }
+        false => report.to_string(),
+    };
+    show(&text, if report.failures().next().is_some() { exit::PREFLIGHT } else { exit::OK })
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
-use super::{Cli, exit, print};
+use super::{Cli, exit, show};
 
 pub(super) const EXAMPLES: &str = "\
 Examples:
@@ -25,6 +25,5 @@ pub struct Completions {
 pub fn print_completions(completions: &Completions) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(completions.shell, &mut Cli::command(), "ringmesh", &mut script);
-    print(&String::from_utf8_lossy(&script));
-    ExitCode::from(exit::OK)
+    show(&String::from_utf8_lossy(&script), exit::OK)
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::{exit, print, refuse};
+use super::{exit, refuse, show};
 use crate::config::{FlagValue, Sources};
 use crate::server;
 
@@ -53,10 +53,10 @@ pub fn run_keys(keys: &Keys) -> ExitCode {
         Err(error) => return refuse(exit::USAGE, &error),
     };
     match server::rotate_keys(loaded.config.data_dir.as_deref()) {
-        Ok(file) => {
-            print(&format!("{}: a new key is in place; restart the server to use it\n", file.display()));
-            ExitCode::from(exit::OK)
-        }
+        Ok(file) => show(
+            &format!("{}: a new key is in place; restart the server to use it\n", file.display()),
+            exit::OK,
+        ),
         Err(error) => refuse(exit::FAILURE, &error),
     }
 }

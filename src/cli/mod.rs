@@ -131,8 +131,7 @@ pub fn parse_from<A: Into<OsString> + Clone>(
 pub fn configure(serve: &Serve) -> Result<Loaded, ExitCode> {
     let loaded = serve.settings.load().map_err(|error| refuse(exit::USAGE, &error))?;
     if serve.print_config {
-        print(&loaded.print_config());
-        return Err(ExitCode::from(exit::OK));
+        return Err(show(&loaded.print_config(), exit::OK));
     }
     let log = observe::init_tracing(loaded.config.log_filter(), loaded.config.log_format);
     // A log that is there already is the embedding program's; it serves as well.
@@ -151,8 +150,24 @@ pub fn refuse(code: u8, reason: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// Writes to standard output; a reader that closed it early has what it wanted.
-fn print(text: &str) {
-    let _ = io::stdout().write_all(text.as_bytes());
+fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Prints what was asked for and gives the code to end with: this one, unless it could not be written.
+fn show(text: &str, code: u8) -> ExitCode {
+    match print(text) {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => refuse(exit::FAILURE, &unwritten(&error)),
+    }
+}
+
+fn unwritten(error: &io::Error) -> String {
+    format!("cannot write to standard output: {error}")
 }
 
 #[cfg(test)]

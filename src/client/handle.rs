@@ -11,10 +11,9 @@ use super::http::HttpTransport;
 use super::http_sse::HttpSse;
 use super::options::{CallOptions, ClientOptions};
 use super::results::{RawJson, ServerDescription};
-use super::revision::Revision;
 use super::transport::Transport;
 use super::wire::{Ask, HTTP_SSE_ALONE, Link, ListenFilter, Subscription};
-use crate::mcp::LogLevel;
+use crate::mcp::{LogLevel, Revision};
 use crate::runtime::{Scope, sleep};
 
 /// How long closing waits for what is still on its way.

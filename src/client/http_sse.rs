@@ -1,7 +1,7 @@
 //! The transport of 2024-11-05, for servers that have nothing newer: one stream, opened with GET, carries all that the
 //! server says, and messages are posted to the address that its first event names.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 
@@ -10,7 +10,7 @@ use futures_lite::future;
 use serde_json::Value;
 
 use super::error::ClientError;
-use super::http::{HttpOptions, HttpTransport};
+use super::http::{HttpOptions, HttpTarget, HttpTransport};
 use super::transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,
     TransportError, Verb,
@@ -18,8 +18,9 @@ use super::transport::{
 use crate::client::wire::NOTICE_TIME;
 use crate::runtime::{Scope, StopFlag, sleep};
 
-/// Events of one request, or of none, that nobody has read yet; the oldest makes room.
+/// Events of one request, or of none, that nobody has read yet, and their bytes; the oldest makes room.
 const MAX_WAITING: usize = 1_024;
+const MAX_WAITING_BYTES: usize = 16 << 20;
 
 /// Both halves: the stream, which a task of the scope reads, and the way back.
 pub(crate) struct HttpSse {
@@ -41,7 +42,29 @@ struct Routes {
 #[derive(Default)]
 struct Feed {
     events: RefCell<VecDeque<Event>>,
+    bytes: Cell<usize>,
     news: News,
+}
+
+impl Feed {
+    /// Adds an event, which is kept whatever its size: a single one is bounded where it is read.
+    fn push(&self, event: Event) {
+        self.bytes.set(self.bytes.get() + event.data.len());
+        self.events.borrow_mut().push_back(event);
+        while self.bytes.get() > MAX_WAITING_BYTES && self.events.borrow().len() > 1
+            || self.events.borrow().len() > MAX_WAITING
+        {
+            self.pop();
+            tracing::warn!("nobody reads what the server says; the oldest message is dropped");
+        }
+        self.news.notify(usize::MAX);
+    }
+
+    fn pop(&self) -> Option<Event> {
+        let event = self.events.borrow_mut().pop_front()?;
+        self.bytes.set(self.bytes.get() - event.data.len());
+        Some(event)
+    }
 }
 
 impl HttpSse {
@@ -59,12 +82,9 @@ impl HttpSse {
             Err(TransportError::Timeout { what: "the endpoint event" })
         };
         let (source, endpoint) = future::or(first_event(&stream), late).await.map_err(failed)?;
-        let url = resolve(target, &endpoint).ok_or_else(|| {
-            ClientError::malformed(
-                "the first GET",
-                format!("the endpoint {endpoint:?} lies outside of the server"),
-            )
-        })?;
+        let outside = "the endpoint that its stream names lies outside of the server";
+        let url =
+            resolve(target, &endpoint).ok_or_else(|| ClientError::malformed("the first GET", outside))?;
         let posts = HttpTransport::new(&url, options).map_err(setup)?;
         let routes = Rc::new(Routes::default());
         let (name, read) = (stream.target().to_owned(), Rc::clone(&routes));
@@ -95,30 +115,21 @@ async fn first_event(stream: &HttpTransport) -> Result<(Box<dyn EventSource>, St
 
 /// The address that an endpoint means. It must belong to the same server: messages may carry secrets.
 fn resolve(target: &str, endpoint: &str) -> Option<String> {
-    let authority = target.find("://")? + 3;
-    let path = target[authority..].find('/').map_or(target.len(), |at| authority + at);
-    let origin = &target[..path];
-    match endpoint.strip_prefix(origin) {
-        Some(rest) if rest.starts_with('/') => Some(endpoint.to_owned()),
-        None if endpoint.starts_with('/') && !endpoint.starts_with("//") => {
-            Some(format!("{origin}{endpoint}"))
-        }
-        _ => None,
-    }
+    let server = HttpTarget::parse(target).ok()?;
+    let is_path = endpoint.starts_with('/') && !endpoint.starts_with("//");
+    let scheme = if server.tls { "https" } else { "http" };
+    let url =
+        if is_path { format!("{scheme}://{}{endpoint}", server.authority) } else { endpoint.to_owned() };
+    let named = HttpTarget::parse(&url).ok()?;
+    let same = (named.tls, named.host, named.port) == (server.tls, server.host, server.port);
+    same.then_some(url)
 }
 
 impl Routes {
     async fn pump(&self, mut source: Box<dyn EventSource>) {
         while let Some(Ok(event)) = source.next().await {
             let message: Value = serde_json::from_slice(&event.data).unwrap_or_default();
-            let feed = self.feed_of(&message);
-            let mut events = feed.events.borrow_mut();
-            if events.len() >= MAX_WAITING {
-                events.pop_front();
-                tracing::warn!("nobody reads what the server says; the oldest message is dropped");
-            }
-            events.push_back(event);
-            feed.news.notify(usize::MAX);
+            self.feed_of(&message).push(event);
         }
     }
 
@@ -207,7 +218,7 @@ impl EventSource for Share {
         Box::pin(async {
             loop {
                 let news = self.feed.news.listen();
-                if let Some(event) = self.feed.events.borrow_mut().pop_front() {
+                if let Some(event) = self.feed.pop() {
                     // Its id means nothing here: this stream cannot be resumed.
                     return Some(Ok(Event { id: None, ..event }));
                 }
@@ -237,10 +248,24 @@ mod tests {
         let at = |endpoint| resolve("http://a:80/sse?x", endpoint);
         assert_eq!(at("/messages?id=1").as_deref(), Some("http://a:80/messages?id=1"));
         assert_eq!(at("http://a:80/m").as_deref(), Some("http://a:80/m"));
-        for elsewhere in ["//b/m", "http://b/m", "http://a:8080/m", "https://a:80/m", "m", "", "http://a:80"]
+        for elsewhere in
+            ["//b/m", "http://b/m", "http://a:8080/m", "https://a:80/m", "m", "", "http://a:80@b/m"]
         {
             assert_eq!(at(elsewhere), None, "{elsewhere}");
         }
+        assert_eq!(at("HTTP://A/m").as_deref(), Some("HTTP://A/m"), "another way to write the same");
         assert_eq!(resolve("http://a", "/m").as_deref(), Some("http://a/m"));
+        assert_eq!(resolve("http://a?x=/y", "/m").as_deref(), Some("http://a/m"));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_bounded_in_bytes_too() {
+        let feed = Feed::default();
+        for length in [MAX_WAITING_BYTES / 2, MAX_WAITING_BYTES / 2, 1] {
+            feed.push(Event { data: vec![b' '; length], ..Event::default() });
+        }
+        assert_eq!((feed.events.borrow().len(), feed.bytes.get()), (2, MAX_WAITING_BYTES / 2 + 1));
+        feed.push(Event { data: vec![b' '; 2 * MAX_WAITING_BYTES], ..Event::default() });
+        assert_eq!(feed.events.borrow().len(), 1, "one event is kept whatever its size");
     }
 }

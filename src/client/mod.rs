@@ -38,11 +38,11 @@ mod primitives;
 pub(crate) mod protocol;
 mod results;
 mod retry;
-mod revision;
 mod run;
 pub mod transport;
 mod wire;
 
+pub use crate::mcp::Revision;
 pub use error::{ClientError, ProtocolError};
 pub use handle::Client;
 pub use handlers::{
@@ -56,7 +56,6 @@ pub use results::{
     ServerDescription, ToolDescription, ToolHints, ToolResult,
 };
 pub use retry::RetryPolicy;
-pub use revision::Revision;
 pub use run::run;
 pub use transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,

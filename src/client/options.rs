@@ -14,8 +14,7 @@ use super::handlers::{
 use super::http::HttpOptions;
 use super::limits::ClientLimits;
 use super::retry::RetryPolicy;
-use super::revision::Revision;
-use crate::mcp::LogLevel;
+use crate::mcp::{LogLevel, Revision};
 
 /// How a client introduces itself, how patient it is, and who answers the server's questions.
 ///

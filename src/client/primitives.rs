@@ -17,8 +17,8 @@ use super::results::{
     Completion, CompletionTarget, PromptDescription, PromptResult, RawJson, ReadResult, ResourceDescription,
     ResourceTemplateDescription, ToolDescription, ToolResult,
 };
-use super::revision::Revision;
 use super::wire::{Ask, KnownTool};
+use crate::mcp::Revision;
 
 impl Client {
     /// All tools, of all pages. A tool that must not be called is left out and warned of: its input schema cannot be

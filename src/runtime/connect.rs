@@ -12,13 +12,16 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 
 use super::stream::Stream;
 use super::timer::Timer;
 
 /// The next address is tried after this long, even if the one before has not failed yet (RFC 8305, 5).
 const STAGGER: Duration = Duration::from_millis(250);
+/// A peer that has been silent for so long is asked whether it is still there; otherwise a stream that only waits for
+/// events would never learn that the other machine is gone.
+const KEEPALIVE: Duration = Duration::from_secs(60);
 /// Addresses tried for one connection; more are ignored.
 const MAX_ADDRESSES: usize = 16;
 
@@ -53,6 +56,7 @@ pub(super) async fn dial(addr: SocketAddr) -> io::Result<Stream> {
     let socket = Socket::new(Domain::for_address(addr), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
+    socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 4))?;
     match socket.connect(&addr.into()) {
         Ok(()) => {}
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINPROGRESS | libc::EINTR)) => {}

@@ -3,7 +3,7 @@
 use std::os::unix::process::CommandExt as _;
 
 use super::server::Server;
-use super::{command, ended, ringmesh, succeeded};
+use super::{command, ended, fake, ringmesh, succeeded};
 
 #[test]
 fn a_wrong_command_line_ends_with_code_2_and_says_why() {
@@ -77,6 +77,34 @@ fn a_server_that_is_not_there_ends_with_code_4() {
     let tls = ringmesh(&["tools", &url, "--ca-file", ca_file.path().to_str().unwrap()]);
     assert_eq!(tls.code, Some(4), "{}", tls.stderr);
     assert!(tls.stderr.contains("does not speak TLS"), "{}", tls.stderr);
+}
+
+#[test]
+fn a_failure_is_one_json_document_where_that_was_asked_for() {
+    let unused = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string();
+    for (arguments, code, kind) in [
+        (&["tools", &unused, "--output", "json"][..], 4, "unreachable"),
+        (&["tools", "localhost", "--output", "json"], 2, "usage"),
+        (&["call", &unused, "t", "x:={", "--output", "json"], 2, "usage"),
+    ] {
+        let ended = ringmesh(arguments);
+        let document: serde_json::Value = serde_json::from_str(&ended.stdout).unwrap();
+        let error = &document["error"];
+        assert_eq!((ended.code, &error["exitCode"]), (Some(code), &code.into()), "{document}");
+        assert_eq!((&error["kind"], ended.stdout.lines().count()), (&kind.into(), 1), "{document}");
+        assert!(ended.stderr.contains(error["message"].as_str().unwrap()), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let server = fake::serve(|_| None);
+    for arguments in [&["discover", &server.addr.to_string()][..], &["completions", "bash"]] {
+        let ended = ended(command(arguments).stdout(full()).spawn().unwrap());
+        assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.stderr);
+        assert!(ended.stderr.contains("cannot write to standard output"), "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -1,19 +1,62 @@
 //! How a command fails: what is said, and the code it ends with.
 
+use serde_json::{Value, json};
+
 use super::text::visible;
 use crate::cli::exit;
-use crate::client::{ClientError, TransportError};
+use crate::client::{ClientError, ProtocolError, TransportError};
 
-/// Why a command ends without a result.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Why a command does not end well.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Failure {
     pub(super) code: u8,
     pub(super) message: String,
+    /// What the server answered with, where it did.
+    protocol: Option<ProtocolError>,
+    /// The status of HTTP, where that was the answer.
+    status: Option<u16>,
+    /// Standard output has the result all the same, and takes no other document.
+    pub(super) has_result: bool,
 }
 
 impl Failure {
+    pub(super) fn new(code: u8, message: impl Into<String>) -> Failure {
+        Failure { code, message: message.into(), protocol: None, status: None, has_result: false }
+    }
+
     pub(super) fn usage(message: impl Into<String>) -> Failure {
-        Failure { code: exit::USAGE, message: message.into() }
+        Failure::new(exit::USAGE, message)
+    }
+
+    /// A failure beside a result that standard output has taken.
+    pub(super) fn with_result(message: impl Into<String>) -> Failure {
+        Failure { has_result: true, ..Failure::new(exit::FAILURE, message) }
+    }
+
+    /// For scripts: the kind, the exit code, and what the server said.
+    pub(super) fn document(&self) -> Value {
+        let mut error = json!({ "kind": self.kind(), "exitCode": self.code, "message": self.message });
+        if let Some(status) = self.status {
+            error["status"] = status.into();
+        }
+        if let Some(protocol) = &self.protocol {
+            (error["code"], error["message"]) = (protocol.code.into(), protocol.message.as_str().into());
+            error["data"] = protocol.data.clone().unwrap_or_default();
+        }
+        json!({ "error": error })
+    }
+
+    fn kind(&self) -> &'static str {
+        match self.code {
+            exit::USAGE => "usage",
+            exit::PREFLIGHT => "machine",
+            exit::UNREACHABLE => "unreachable",
+            exit::TIMEOUT => "timeout",
+            exit::PROTOCOL => "protocol",
+            exit::INTERRUPTED => "interrupted",
+            _ if self.protocol.is_some() || self.status.is_some() => "refused",
+            _ => "failed",
+        }
     }
 }
 
@@ -23,7 +66,13 @@ impl From<ClientError> for Failure {
         if let ClientError::Http { status: 401 | 403, .. } = &error {
             message.push_str("; what it asks for can be sent with --header");
         }
-        Failure { code: code(&error), message }
+        let mut failure = Failure::new(code(&error), message);
+        match error {
+            ClientError::Protocol(error) => failure.protocol = Some(error),
+            ClientError::Http { status, .. } => failure.status = Some(status),
+            _ => {}
+        }
+        failure
     }
 }
 
@@ -57,7 +106,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::client::ProtocolError;
 
     #[test]
     fn each_kind_of_failure_has_its_code() {
@@ -78,6 +126,19 @@ mod tests {
         ] {
             assert_eq!(Failure::from(error.clone()).code, expected, "{error}");
         }
+    }
+
+    #[test]
+    fn a_script_finds_what_the_server_said_in_the_document() {
+        let refused =
+            ProtocolError { data: Some(json!({ "uri": "a:b" })), ..ProtocolError::new(-32602, "no") };
+        let expected = json!({ "error": { "kind": "refused", "exitCode": 1, "message": "no", "code": -32602,
+            "data": { "uri": "a:b" } } });
+        assert_eq!(Failure::from(ClientError::Protocol(refused)).document(), expected);
+        let error = ClientError::Http { status: 502, body: String::new(), www_authenticate: None };
+        assert_eq!(Failure::from(error).document()["error"]["status"], 502);
+        let expected = json!({ "error": { "kind": "usage", "exitCode": 2, "message": "x" } });
+        assert_eq!(Failure::usage("x").document(), expected);
     }
 
     #[test]

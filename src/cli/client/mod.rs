@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 
-use super::refuse;
+use super::{print, refuse};
 use crate::observe::{self, LogFormat};
 use commands::{Arguments, Job};
 use failure::Failure;
@@ -144,13 +144,31 @@ pub struct FillPrompt {
     pub save: Option<PathBuf>,
 }
 
+impl ClientCommand {
+    fn reach(&self) -> &Reach {
+        match self {
+            Self::Tools(ask) | Self::Resources(ask) | Self::Prompts(ask) | Self::Discover(ask) => &ask.reach,
+            Self::Call(call) => &call.reach,
+            Self::Read(read) => &read.reach,
+            Self::Prompt(prompt) => &prompt.reach,
+        }
+    }
+}
+
 /// Asks the server and shows its answer.
 pub fn run_client(command: ClientCommand) -> ExitCode {
     // Warnings of the library, of a tool that is left out for example, are worth a line.
     let _ = observe::init_tracing("warn", LogFormat::Text);
+    let output = command.reach().output;
     match prepare(command).and_then(|(reach, job)| session::run(reach.plan()?, job)) {
         Ok(code) => ExitCode::from(code),
-        Err(failure) => refuse(failure.code, &failure.message),
+        Err(failure) => {
+            if output == Output::Json && !failure.has_result {
+                // The exit code tells it as well, and so does standard error.
+                let _ = print(&format!("{}\n", failure.document()));
+            }
+            refuse(failure.code, &failure.message)
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::flags::Plan;
 use super::terminal::Terminal;
 use super::text::View;
-use crate::cli::{exit, print};
+use crate::cli::{exit, print, unwritten};
 use crate::client::{Client, ClientOptions, Root};
 use crate::runtime::signal::{self, SignalGuard};
 use crate::runtime::{
@@ -32,7 +32,7 @@ const MAX_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Runs one command and shows its result; returns the exit code.
 pub(super) fn run(plan: Plan, job: Job) -> Result<u8, Failure> {
-    let broken = |error: &dyn std::fmt::Display| Failure { code: exit::FAILURE, message: error.to_string() };
+    let broken = |error: &dyn std::fmt::Display| Failure::new(exit::FAILURE, error.to_string());
     check_machine()?;
     let stop = StopFlag::new();
     let _signals: SignalGuard = signal::install(stop.clone()).map_err(|error| broken(&error))?;
@@ -56,7 +56,7 @@ fn check_machine() -> Result<(), Failure> {
         return Ok(());
     }
     let message = format!("this machine lacks something that is needed:{}", failures.concat());
-    Err(Failure { code: exit::PREFLIGHT, message })
+    Err(Failure::new(exit::PREFLIGHT, message))
 }
 
 async fn in_scope(plan: Plan, job: Job, stop: StopFlag) -> Result<u8, Failure> {
@@ -67,7 +67,7 @@ async fn in_scope(plan: Plan, job: Job, stop: StopFlag) -> Result<u8, Failure> {
         let work = work(&scope, plan, job, &terminal, &connected);
         let stopped = async {
             stop.stopped().await;
-            Err(Failure { code: exit::INTERRUPTED, message: "interrupted".to_owned() })
+            Err(Failure::new(exit::INTERRUPTED, "interrupted"))
         };
         let outcome = future::or(work, stopped).await;
         terminal.clear();
@@ -82,7 +82,7 @@ async fn in_scope(plan: Plan, job: Job, stop: StopFlag) -> Result<u8, Failure> {
     });
     match ended.await {
         Ok(outcome) => outcome,
-        Err(error) => Err(Failure { code: exit::FAILURE, message: error.to_string() }),
+        Err(error) => Err(Failure::new(exit::FAILURE, error.to_string())),
     }
 }
 
@@ -99,15 +99,12 @@ async fn work(
     connected.replace(Some(client.clone()));
     let Shown { text, failed, faults } = job.run(&client, &way, terminal).await?;
     terminal.clear();
-    print(&text);
-    if let Some(fault) = faults.first() {
-        return Err(Failure { code: exit::FAILURE, message: fault.clone() });
+    print(&text).map_err(|error| Failure::with_result(unwritten(&error)))?;
+    match faults.first() {
+        Some(fault) => Err(Failure::with_result(fault)),
+        None if failed => Err(Failure::with_result("the tool says that it failed")),
+        None => Ok(exit::OK),
     }
-    if failed {
-        let message = "the tool says that it failed".to_owned();
-        return Err(Failure { code: exit::FAILURE, message });
-    }
-    Ok(exit::OK)
 }
 
 fn options(plan: &Plan, terminal: &Rc<Terminal>) -> ClientOptions {

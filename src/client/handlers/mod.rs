@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::error::ProtocolError;
 use super::protocol::defaults;
-use super::revision::Revision;
 use super::transport::LocalBoxFuture;
+use crate::mcp::Revision;
 pub use ask::{ElicitMode, ElicitReply, ElicitRequest, Root, SampleReply, SampleRequest};
 pub use tell::{Change, LogMessage, Progress};
 pub(crate) use tell::{Told, read};

@@ -6,7 +6,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Failure;
 use crate::client::error::{ClientError, ProtocolError};
-use crate::client::revision::Revision;
+use crate::mcp::Revision;
 
 /// The header does not match the body.
 pub(crate) const HEADER_MISMATCH: i64 = -32020;

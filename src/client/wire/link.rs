@@ -19,11 +19,10 @@ use crate::client::error::ClientError;
 use crate::client::options::{CallOptions, ClientOptions};
 use crate::client::protocol::{headers, message};
 use crate::client::results::ServerDescription;
-use crate::client::revision::Revision;
 use crate::client::transport::{
     EventSource, Incoming, Outgoing, OutgoingHead, Transport, TransportError, Verb,
 };
-use crate::mcp::LogLevel;
+use crate::mcp::{LogLevel, Revision};
 use crate::runtime::{Scope, StopFlag, sleep};
 
 /// How long a message may take that nobody waits for: a notice, an answer, an end.

@@ -128,8 +128,11 @@ impl Link {
                         all.push(Came::Change(change));
                     }
                 }
-                other => {
-                    tracing::warn!(?other, revision = %session.revision, "not a message of this subscription")
+                Message::Request { method, .. } | Message::Notification { method, .. } => {
+                    tracing::warn!(method, revision = %session.revision, "not a message of this subscription")
+                }
+                Message::Response { id, .. } => {
+                    tracing::warn!(?id, "a response that this subscription does not wait for")
                 }
             }
         }

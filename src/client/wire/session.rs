@@ -16,8 +16,8 @@ use crate::client::protocol::answer::Failure;
 use crate::client::protocol::era::{self, Next, Wish};
 use crate::client::protocol::message;
 use crate::client::results::{RawJson, ServerDescription};
-use crate::client::revision::Revision;
 use crate::client::transport::{IncomingContent, Outgoing, TransportError, Verb};
+use crate::mcp::Revision;
 use crate::runtime::sleep;
 
 /// How long the first request may take: a server that does not know it may say nothing at all.

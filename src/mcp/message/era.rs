@@ -1,10 +1,12 @@
 //! Protocol revisions, and which era a message belongs to.
 
+use std::fmt;
+
 use crate::mcp::message::envelope::Message;
 use crate::mcp::message::head::RequestHead;
 use crate::mcp::message::method::MethodKind;
 
-/// A protocol revision that this server serves.
+/// A revision of the Model Context Protocol that server and client speak, ordered by its date.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
     /// 2024-11-05, with a session; its own transport is HTTP+SSE.
@@ -64,9 +66,9 @@ impl Revision {
         }
     }
 
-    /// The served revision of that name.
-    pub fn parse(name: &[u8]) -> Option<Revision> {
-        Self::ALL.iter().copied().find(|revision| revision.as_str().as_bytes() == name)
+    /// The revision of that name.
+    pub fn parse(name: impl AsRef<[u8]>) -> Option<Revision> {
+        Self::ALL.iter().copied().find(|revision| revision.as_str().as_bytes() == name.as_ref())
     }
 
     /// True from 2026-07-28 on.
@@ -80,6 +82,11 @@ impl Revision {
         self == Revision::V2025_03_26
     }
 
+    /// True where requests after `initialize` name the revision in a header: from 2025-06-18 on.
+    pub(crate) fn is_named_in_header(self) -> bool {
+        self >= Revision::V2025_06_18
+    }
+
     /// True where a stream begins with an event that has an id and no data (2025-11-25, "Sending Messages to the
     /// Server"); clients of older revisions would read the empty data as a message.
     pub fn primes_streams(self) -> bool {
@@ -89,6 +96,12 @@ impl Revision {
     /// The era of the revision.
     pub fn era(self) -> Era {
         if self.is_modern() { Era::Modern } else { Era::Legacy }
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 
