@@ -58,5 +58,6 @@ pub use stop::{StopFlag, Stopped};
 pub use stream::Stream;
 pub use stream_io::AsyncStream;
 pub use tick::{Activity, ActivityGuard, CoreTick};
+pub(crate) use timer::LONGEST_WAIT;
 pub use timer::{Timer, sleep, yield_now};
 pub use watchdog::{CoreHealth, Watchdog, WatchdogSettings};

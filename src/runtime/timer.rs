@@ -5,17 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+/// The longest wait that is told from one without an end: the reactor adds it to the time that it is.
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 3_600);
+
 /// A one-shot timer of the reactor. Dropping it disarms it.
 #[derive(Debug)]
 pub struct Timer(glommio::timer::Timer);
 
 impl Timer {
-    /// A timer that fires once `duration` has passed.
+    /// A timer that fires once `duration` has passed, a year at most.
     ///
     /// # Panics
     /// On a thread that runs no executor.
     pub fn after(duration: Duration) -> Self {
-        Self(glommio::timer::Timer::new(duration))
+        Self(glommio::timer::Timer::new(duration.min(LONGEST_WAIT)))
     }
 
     /// A timer that fires at `at`, or at once when that has passed.

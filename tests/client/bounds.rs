@@ -1,6 +1,10 @@
 //! The bounds of what a server may make the client hold.
 
-use ringmesh::client::{ClientError, ClientLimits};
+use std::time::Duration;
+
+use futures_lite::future::poll_once;
+use ringmesh::client::{ClientError, ClientLimits, ListenFilter};
+use ringmesh::runtime::sleep;
 use serde_json::{Value, json};
 
 use super::script::{Answer, Script, Step};
@@ -59,4 +63,34 @@ fn questions_of_one_round_are_bounded() {
         },
         "max_questions",
     );
+}
+
+#[test]
+fn a_time_out_without_end_and_a_pause_without_end_can_be_waited_for() {
+    run(|scope| async move {
+        let opened = std::cell::Cell::new(false);
+        let script = Script::modern(move |seen| match seen.method() {
+            "subscriptions/listen" if !opened.replace(true) => {
+                let meta = json!({ "io.modelcontextprotocol/subscriptionId": seen.id() });
+                let params = json!({ "_meta": meta, "notifications": { "toolsListChanged": true } });
+                Answer::Events(vec![
+                    Step::note("notifications/subscriptions/acknowledged", params),
+                    Step::Break,
+                ])
+            }
+            "subscriptions/listen" => {
+                seen.error(503, -33503, json!({ "retryable": true, "retryAfterMs": u64::MAX }))
+            }
+            _ => seen.result(json!({ "content": [] })),
+        });
+        let mut options = options();
+        (options.request_timeout, options.max_request_timeout) = (Duration::MAX, Duration::MAX);
+        let client = connect(&scope, &script, options).await;
+        client.call_tool("t", Value::Null).await.unwrap();
+        let mut changes = client.listen(ListenFilter::lists()).await.unwrap();
+        script.until("subscriptions/listen", 2).await;
+        sleep(Duration::from_millis(20)).await;
+        assert!(poll_once(changes.next()).await.is_none(), "it waits, and nothing has panicked");
+        client.close().await.unwrap();
+    });
 }

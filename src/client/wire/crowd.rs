@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 
 use crate::client::transport::LocalBoxFuture;
-use crate::runtime::Timer;
+use crate::runtime::{LONGEST_WAIT, Timer};
 
 /// How long an answer may take. Signs of life begin the wait anew, up to a last moment.
 #[derive(Debug)]
@@ -29,14 +29,14 @@ pub(crate) struct TimedOut(pub(crate) Duration);
 impl Patience {
     pub(crate) fn new(timeout: Duration, longest: Duration) -> Self {
         let began = Instant::now();
+        let longest = longest.min(LONGEST_WAIT);
         let timeout = timeout.min(longest);
         Patience { began, timeout, deadline: began + timeout, last: began + longest }
     }
 
     /// A wait without an end, for streams that stay open.
     pub(crate) fn endless() -> Self {
-        const YEAR: Duration = Duration::from_secs(365 * 24 * 3_600);
-        Patience::new(YEAR, YEAR)
+        Patience::new(LONGEST_WAIT, LONGEST_WAIT)
     }
 
     /// The wait is over, and was in vain.
