@@ -27,10 +27,10 @@ pub(crate) fn begin(request: &Request<'_>, capabilities: &ClientCapabilities) ->
         [Capability::Elicitation, Capability::ElicitationUrl, Capability::Sampling, Capability::Roots]
             .into_iter()
             .any(|capability| capabilities.has(capability));
-    if !can_be_asked && params.input_responses.is_none() && params.request_state.is_none() {
+    let is_retry = params.input_responses.is_some() || params.request_state.is_some();
+    if !can_be_asked && !is_retry {
         return Ok(Asking::default());
     }
-    let is_retry = params.input_responses.is_some() || params.request_state.is_some();
     let mut inner = Inner { given: given(params.input_responses)?, is_retry, ..Inner::default() };
     let binding = Binding::new(request.kind.as_str(), params);
     if let Some(raw) = params.request_state {

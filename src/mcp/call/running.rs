@@ -38,7 +38,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// Uses the session until it is dropped, beyond the request that brought the call.
     pub(crate) fn new(state: Arc<CallState>, future: HandlerFuture) -> Call {
+        if let Some(session) = &state.session {
+            session.enter();
+        }
         let label = state.label();
         let time = CallTime::new(state.deadline);
         Call { state, future: Some(future), finished: None, label, registered: false, time }

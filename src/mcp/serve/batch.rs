@@ -26,8 +26,7 @@ impl Dispatcher {
             Ok(read) => read,
             Err(refusal) => return Outcome::Answer(refusal.answer(out, None, None, label)),
         };
-        session.0.enter();
-        let mut batch = Batch::new(InUse(session.0.clone()), self.shared.replay.clone(), label);
+        let mut batch = Batch::new(InUse::enter(&session.0), self.shared.replay.clone(), label);
         for member in members {
             self.take_member(head, member, at, &session, &mut batch);
         }

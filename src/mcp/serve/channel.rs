@@ -98,8 +98,7 @@ impl Dispatcher {
             }
             Ok(None) => {
                 if let Some(session) = channel.session() {
-                    session.enter();
-                    self.take_client_response(&InUse(session.clone()), &message);
+                    self.take_client_response(&InUse::enter(session), &message);
                 }
                 Posted::Answer(Answer::empty(202, Label { method: MethodKind::Response, ..label }))
             }
@@ -140,8 +139,7 @@ impl Dispatcher {
         let mut text = Vec::new();
         let Some(id) = request.id else {
             if let Some(session) = channel.session() {
-                session.enter();
-                self.notify(request, &InUse(session.clone()));
+                self.notify(request, &InUse::enter(session));
             }
             return Posted::Answer(Answer::empty(202, label));
         };
@@ -154,8 +152,7 @@ impl Dispatcher {
                 Outcome::Answer(refusal.answer(&mut text, Some(id), Some(session.revision), label))
             }
             (_, Some(session)) => {
-                session.enter();
-                self.serve_in_session(request, id, &InUse(session.clone()), label, &mut text)
+                self.serve_in_session(request, id, &InUse::enter(session), label, &mut text)
             }
             (_, None) => {
                 let refusal =

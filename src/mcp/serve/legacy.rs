@@ -71,8 +71,6 @@ impl Dispatcher {
         check_offered(request)?;
         match request.kind {
             kind if is_call(kind) => {
-                // The call leaves the session on its own, after this function has.
-                session.enter();
                 let meta = CallMeta {
                     revision: session.revision,
                     capabilities: ClientCapabilities::default(),

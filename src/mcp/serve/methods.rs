@@ -7,7 +7,7 @@ use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::text;
 use crate::mcp::offer::pages::Pages;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
-use crate::mcp::serve::tools_call::{CallMeta, Entered};
+use crate::mcp::serve::tools_call::CallMeta;
 
 /// True for the methods that run a handler, which [`Dispatcher::start_call`] starts.
 pub(crate) fn is_call(method: MethodKind) -> bool {
@@ -40,18 +40,13 @@ impl Dispatcher {
         meta: CallMeta,
         out: &mut Vec<u8>,
     ) -> Result<Outcome, Refusal> {
-        let entered = Entered(meta.session.clone());
-        let outcome = match request.kind {
+        match request.kind {
             MethodKind::ToolsCall => self.call_tool(request, id, meta, out),
             MethodKind::ResourcesRead => self.read_resource(request, id, meta, out),
             MethodKind::PromptsGet => self.get_prompt(request, id, meta, out),
             MethodKind::CompletionComplete => self.complete(request, id, meta, out),
             _ => Err(method_not_found(request)),
-        };
-        if matches!(outcome, Ok(Outcome::Call(_))) {
-            entered.keep();
         }
-        outcome
     }
 
     /// Answers with the page of the list that the request asks for.

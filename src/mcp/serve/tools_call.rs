@@ -25,7 +25,7 @@ pub(crate) struct CallMeta {
     pub(crate) revision: Revision,
     pub(crate) capabilities: ClientCapabilities,
     pub(crate) log_level: Option<LogLevel>,
-    /// Entered already; the call leaves it.
+    /// In use by the request; a call that starts uses it on its own.
     pub(crate) session: Option<Arc<Session>>,
     /// What earlier rounds of the call brought (2026-07-28).
     pub(crate) asking: Asking,
@@ -101,23 +101,6 @@ pub(crate) fn call_state(
         session: meta.session,
         asking: meta.asking,
         signals: Signals::default(),
-    }
-}
-
-/// Leaves the session at the end of its scope, unless a call took that over.
-pub(crate) struct Entered(pub(crate) Option<Arc<Session>>);
-
-impl Entered {
-    pub(crate) fn keep(mut self) {
-        self.0 = None;
-    }
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        if let Some(session) = &self.0 {
-            session.leave(None);
-        }
     }
 }
 

@@ -80,6 +80,14 @@ pub(crate) struct Session {
 /// A session that was entered, and is left at the end of the scope.
 pub(crate) struct InUse(pub(crate) Arc<Session>);
 
+impl InUse {
+    /// One more use of a session.
+    pub(crate) fn enter(session: &Arc<Session>) -> InUse {
+        session.enter();
+        InUse(session.clone())
+    }
+}
+
 impl Drop for InUse {
     fn drop(&mut self) {
         self.0.leave(None);
