@@ -27,6 +27,7 @@
 //! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
+//! - [`p2p`]: libp2p: identity, connections, the protocols that peers speak, the node of a core.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
 //! - [`http`]: HTTP/1.1, bytes in and bytes out.
@@ -47,6 +48,7 @@ pub mod http;
 pub mod limits;
 pub mod mcp;
 pub mod observe;
+pub mod p2p;
 pub mod runtime;
 pub mod server;
 pub mod tools;

@@ -168,6 +168,46 @@ limits! {
     SingleUseStates, max_single_use_states, 65_536, 16, 16_777_216;
     /// Milliseconds between keep-alive comments on a quiet event stream.
     KeepAliveTime, sse_keepalive_ms, 15_000, 100, 3_600_000;
+    /// Open libp2p connections of the process, dialled ones included; one more is closed at once.
+    P2pConnections, max_p2p_connections, 16_384, 1, 1_000_000;
+    /// Open libp2p connections of one peer id; one more is closed after its handshake.
+    P2pConnectionsPerPeer, max_p2p_connections_per_peer, 256, 1, 1_000_000;
+    /// libp2p connections accepted a second, by the process; those beyond are closed before their handshake.
+    P2pAcceptRate, max_p2p_accepts_per_s, 4_096, 1, 1_000_000;
+    /// Handshakes of libp2p connections in progress on one core; one more is closed at once.
+    P2pHandshakes, max_p2p_handshakes, 256, 1, 65_536;
+    /// Streams open on one libp2p connection; one more is reset.
+    P2pConnectionStreams, max_p2p_connection_streams, 256, 8, 4_096;
+    /// Streams open on the libp2p connections of the process; one more is reset.
+    P2pStreams, max_p2p_streams, 16_384, 8, 1_000_000;
+    /// Bytes of one frame of `/mcp+p2p/1.0.0`; more ends the stream.
+    P2pFrameBytes, max_p2p_frame_bytes, 16 << 20, 1 << 10, 1 << 30;
+    /// Bytes of one line of the task queue RPC, its newline included; more is answered `frame_too_large`.
+    P2pLineBytes, max_p2p_line_bytes, 1 << 20, 1 << 10, 1 << 20;
+    /// Requests in progress on one stream of `/mcp+p2p/1.0.0`; the next one is read when one has ended.
+    P2pStreamRequests, max_p2p_stream_requests, 128, 1, 4_096;
+    /// Requests a second of one peer id over libp2p; those beyond are refused.
+    P2pRequestRate, max_p2p_requests_per_s, 1_000_000, 1, 1_000_000_000;
+    /// Requests that one peer id may send at once before `max_p2p_requests_per_s` holds it back.
+    P2pRequestBurst, max_p2p_request_burst, 1_000_000, 1, 1_000_000_000;
+    /// Requests a second of all peers together over libp2p; those beyond are refused.
+    P2pTotalRate, max_p2p_total_requests_per_s, 10_000_000, 1, 1_000_000_000;
+    /// Milliseconds from the first byte of a libp2p connection to the end of its handshake; then it is closed.
+    P2pHandshakeTime, p2p_handshake_timeout_ms, 10_000, 10, 3_600_000;
+    /// Milliseconds a libp2p connection may be without a stream; then it is closed.
+    P2pIdleTime, p2p_idle_timeout_ms, 300_000, 10, 86_400_000;
+    /// Milliseconds a stream of `/mcp+p2p/1.0.0` may be without a request in progress; then it is closed.
+    P2pStreamIdleTime, p2p_stream_idle_timeout_ms, 300_000, 10, 86_400_000;
+    /// Milliseconds from the opening of a stream to its protocol, and from the first byte of a request to its last; then the stream is reset.
+    P2pRequestTime, p2p_request_timeout_ms, 30_000, 10, 3_600_000;
+    /// Milliseconds a dial may take, its handshake included; then it has failed.
+    P2pDialTime, p2p_dial_timeout_ms, 10_000, 10, 3_600_000;
+    /// Connections that one core keeps to the peers it dialled; for one more, the one unused for longest is closed.
+    P2pPoolConnections, max_p2p_pool_connections, 256, 1, 65_536;
+    /// Peers that are remembered; for one more, the one not heard of for longest is forgotten.
+    P2pPeers, max_p2p_peers, 4_096, 16, 1_000_000;
+    /// Entries of a peer's logical clock, and of this node's; more are refused.
+    P2pClockEntries, max_p2p_clock_entries, 4_096, 16, 65_536;
 }
 
 #[cfg(test)]

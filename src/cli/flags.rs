@@ -30,7 +30,16 @@ impl SettingFlags {
 }
 
 fn takes_several(setting: &Setting) -> bool {
-    matches!(setting.kind, Kind::Addresses | Kind::Hosts | Kind::Origins | Kind::Globs)
+    matches!(
+        setting.kind,
+        Kind::Addresses
+            | Kind::Hosts
+            | Kind::Origins
+            | Kind::Globs
+            | Kind::P2pListen
+            | Kind::PeerAddresses
+            | Kind::PeerIds
+    )
 }
 
 fn value_name(kind: &Kind) -> &'static str {
@@ -40,6 +49,9 @@ fn value_name(kind: &Kind) -> &'static str {
         Kind::Flag => "BOOL",
         Kind::Addresses | Kind::Address => "IP:PORT",
         Kind::Path => "PATH",
+        Kind::File => "FILE",
+        Kind::P2pListen | Kind::PeerAddresses => "MULTIADDR",
+        Kind::PeerIds => "PEER_ID",
         Kind::Directory => "DIR",
         Kind::Cores => "CORES",
         Kind::Hosts => "HOST",

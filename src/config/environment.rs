@@ -12,7 +12,7 @@ const PREFIX: &str = "RINGMESH_";
 pub(super) const CONFIG_FILE: &str = "RINGMESH_CONFIG";
 
 /// Variables of features that are not in this version: they never stop the start, but are not silently ignored.
-const LATER: &[&str] = &["MCPPP_RATE_LIMIT_", "IPFS_ACCELERATE_PY_TASK_", "IPFS_DATASETS_PY_TASK_"];
+const LATER: &[&str] = &["IPFS_ACCELERATE_PY_TASK_", "IPFS_DATASETS_PY_TASK_"];
 
 /// The process's variables that concern us, as text.
 pub(super) fn of_process() -> Result<Vec<(String, String)>, ConfigError> {
@@ -105,7 +105,8 @@ fn is_service_link(name: &str, value: &str) -> bool {
 /// A sentence for each variable that is recognised but does nothing yet.
 pub(super) fn notes(variables: &[(String, String)]) -> Vec<String> {
     let set = variables.iter().filter(|(_, value)| !value.trim().is_empty());
-    set.filter(|(name, _)| LATER.iter().any(|prefix| name.starts_with(prefix)))
+    set.filter(|(name, _)| !settings().iter().any(|setting| has_alias(setting, name)))
+        .filter(|(name, _)| LATER.iter().any(|prefix| name.starts_with(prefix)))
         .map(|(name, _)| format!("{name} is set, but what it configures is not part of this version"))
         .collect()
 }

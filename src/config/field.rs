@@ -1,5 +1,6 @@
 //! How the types of [`ServerConfig`](super::ServerConfig)'s fields meet the values that were read.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -109,6 +110,28 @@ impl Field for Option<PathBuf> {
 
     fn value(&self) -> Value {
         self.as_ref().map_or(Value::Unset, |path| Value::Text(path.to_string_lossy().into_owned()))
+    }
+}
+
+/// A value that no output shows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Field for Option<Secret> {
+    fn put(&mut self, value: Value) {
+        let mut text = None::<String>;
+        text.put(value);
+        *self = text.map(Secret);
+    }
+
+    fn value(&self) -> Value {
+        self.as_ref().map_or(Value::Unset, |secret| Value::Text(secret.0.clone()))
     }
 }
 

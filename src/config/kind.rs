@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use globset::Glob;
 
+use crate::p2p::address::{PeerAddress, listen_address, multiaddr, peer_id};
 use crate::runtime::topology;
 
 /// A value as it was given, before it is read.
@@ -93,6 +94,14 @@ pub enum Kind {
     Path,
     /// A directory of the machine, or `none`.
     Directory,
+    /// A file of the machine, or `none`.
+    File,
+    /// TCP addresses as multiaddrs.
+    P2pListen,
+    /// Multiaddrs that end in a peer id.
+    PeerAddresses,
+    /// Peer ids.
+    PeerIds,
     /// Core numbers as `0-3,5`, or `all`.
     Cores,
     /// Host names, each with or without a port.
@@ -123,6 +132,12 @@ impl Kind {
             Kind::Address => "IP:PORT, like 127.0.0.1:9000, or none".to_owned(),
             Kind::Path => "a path like /mcp, of letters, digits and -._~/ (not a probe's path)".to_owned(),
             Kind::Directory => "the path of a directory, like /var/lib/ringmesh, or none".to_owned(),
+            Kind::File => "the path of a file, or none".to_owned(),
+            Kind::P2pListen => "multiaddrs like /ip4/127.0.0.1/tcp/4001 or /ip6/::1/tcp/4001".to_owned(),
+            Kind::PeerAddresses => {
+                "multiaddrs that end in /p2p/ID, like /ip4/192.0.2.1/tcp/4001/p2p/12D3…".to_owned()
+            }
+            Kind::PeerIds => "peer ids, in base58 (12D3…) or as CIDv1 (bafz…)".to_owned(),
             Kind::Cores => "core numbers like 0-3,5, or all".to_owned(),
             Kind::Hosts => "host names or IP addresses, with or without :PORT".to_owned(),
             Kind::Origins => "origins like https://app.example.com, or *".to_owned(),
@@ -144,7 +159,16 @@ impl Kind {
             }
             Kind::Address if is_word(raw, "none") => Ok(Value::Unset),
             Kind::Address => Ok(Value::Addresses(vec![read_address(text(raw)?)?])),
-            Kind::Directory => read_text(raw, MAX_PATH_CHARS, true),
+            Kind::P2pListen => {
+                let read = |text: &str| listen_address(text).map(|address| multiaddr(address).to_string());
+                each(raw, read).map(Value::List)
+            }
+            Kind::PeerAddresses => {
+                each(raw, |text| text.parse::<PeerAddress>().map(|address| address.to_string()))
+                    .map(Value::List)
+            }
+            Kind::PeerIds => each(raw, |text| peer_id(text).map(|id| id.to_string())).map(Value::List),
+            Kind::Directory | Kind::File => read_text(raw, MAX_PATH_CHARS, true),
             Kind::Path => read_path(text(raw)?).map(Value::Text),
             Kind::Cores if is_word(raw, "all") => Ok(Value::Unset),
             Kind::Cores => {

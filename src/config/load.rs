@@ -231,13 +231,15 @@ impl Loaded {
                     .map_err(|reason| ("an IP address, like 0.0.0.0 or ::1".to_owned(), reason))?;
                 Ok(Value::Addresses(vec![SocketAddr::new(ip, first.port())]))
             }
-            Reading::Port => {
-                let port = text_of(raw).ok().and_then(|text| text.parse().ok());
-                let port = port.ok_or_else(|| ("a port from 0 to 65535".to_owned(), String::new()))?;
-                Ok(Value::Addresses(vec![SocketAddr::new(first.ip(), port)]))
-            }
+            Reading::Port => Ok(Value::Addresses(vec![SocketAddr::new(first.ip(), port_of(raw)?)])),
+            Reading::P2pPort => Ok(Value::List(vec![format!("/ip4/127.0.0.1/tcp/{}", port_of(raw)?)])),
         }
     }
+}
+
+fn port_of(raw: &Raw) -> Result<u16, (String, String)> {
+    let port = text_of(raw).ok().and_then(|text| text.parse().ok());
+    port.ok_or_else(|| ("a port from 0 to 65535".to_owned(), String::new()))
 }
 
 fn text_of(raw: &Raw) -> Result<&str, String> {

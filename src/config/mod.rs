@@ -24,6 +24,7 @@ use crate::limits::Limits;
 
 pub use crate::observe::LogFormat;
 pub use error::{ConfigError, Problem};
+pub use field::Secret;
 pub use kind::{Kind, Raw};
 pub use load::{FlagValue, Loaded, Origin, Sources};
 pub use settings::{Alias, Reading, Setting, settings};
@@ -64,7 +65,37 @@ pub struct ServerConfig {
     pub allow_tools: Vec<String>,
     /// Globs of the tools that are not offered; they win over `allow_tools`.
     pub deny_tools: Vec<String>,
-    /// Whether any peer-to-peer tool is offered.
+    /// Whether there is any libp2p at all.
+    pub p2p: bool,
+    /// Addresses that serve libp2p, as `/ip4/127.0.0.1/tcp/4001`; empty means none. Port 0 lets the kernel choose.
+    pub p2p_listen: Vec<String>,
+    /// The file of the node's private key; unset, it lies in the data directory, or lasts as long as the process.
+    pub p2p_key_file: Option<PathBuf>,
+    /// The token that peers share.
+    pub p2p_token: Option<Secret>,
+    /// Multiaddrs that end in `/p2p/ID`.
+    pub p2p_bootstrap_peers: Vec<String>,
+    /// Peer ids that may call everything.
+    pub p2p_allow_peers: Vec<String>,
+    /// Peer ids whose connections are refused.
+    pub p2p_deny_peers: Vec<String>,
+    /// Whether only allowed and bootstrap peers may connect.
+    pub p2p_allow_only: bool,
+    /// Whether every peer may change state, wherever it connects from.
+    pub p2p_open: bool,
+    /// `known` or `any`: whom a caller may have dialled.
+    pub p2p_dial: String,
+    /// Whether peers may call tools over the task queue RPC.
+    pub p2p_call_tool: bool,
+    /// Whether peers may use the cache over the task queue RPC.
+    pub p2p_cache: bool,
+    /// Milliseconds after which a silent peer no longer counts as alive.
+    pub p2p_peer_timeout_ms: u64,
+    /// Milliseconds between two heartbeats.
+    pub p2p_heartbeat_ms: u64,
+    /// The session that this node says it belongs to.
+    pub p2p_session: Option<String>,
+    /// Whether any peer-to-peer tool is offered; without effect unless `p2p` is on.
     pub p2p_tools: bool,
     /// Whether the task queue tools are offered; without effect unless `p2p_tools` is on.
     pub taskqueue_tools: bool,
@@ -110,6 +141,21 @@ impl Default for ServerConfig {
             cors_origins: Vec::new(),
             allow_tools: Vec::new(),
             deny_tools: Vec::new(),
+            p2p: true,
+            p2p_listen: Vec::new(),
+            p2p_key_file: None,
+            p2p_token: None,
+            p2p_bootstrap_peers: Vec::new(),
+            p2p_allow_peers: Vec::new(),
+            p2p_deny_peers: Vec::new(),
+            p2p_allow_only: false,
+            p2p_open: false,
+            p2p_dial: "known".to_owned(),
+            p2p_call_tool: false,
+            p2p_cache: false,
+            p2p_peer_timeout_ms: 300_000,
+            p2p_heartbeat_ms: 10_000,
+            p2p_session: None,
             p2p_tools: true,
             taskqueue_tools: true,
             workflow_tools: true,

@@ -20,6 +20,8 @@ pub enum Reading {
     Host,
     /// Only the port of `listen`.
     Port,
+    /// Only the port of `p2p_listen`, on 127.0.0.1.
+    P2pPort,
 }
 
 /// A name in the environment that users had before this server, and how it is read.
@@ -42,7 +44,7 @@ pub struct Setting {
     pub kind: Kind,
     /// Older names in the environment; they yield to `RINGMESH_<KEY>`.
     pub aliases: &'static [Alias],
-    /// The long flag, without dashes; empty for limits, which are set by `--limit NAME=VALUE`.
+    /// The long flag, without dashes; empty for limits, which are set by `--limit NAME=VALUE`, and for secrets.
     pub flag: &'static str,
     /// What it does, in one sentence.
     pub doc: &'static str,
@@ -100,7 +102,12 @@ fn limit_rows() -> impl Iterator<Item = Setting> {
         key: info.name,
         section: "limits",
         kind: Kind::Integer { min: info.min, max: info.max, optional: false },
-        aliases: if matches!(info.limit, Limit::ToolTime) { EXEC_TIMEOUT } else { &[] },
+        aliases: match info.limit {
+            Limit::ToolTime => EXEC_TIMEOUT,
+            Limit::P2pRequestRate => RATE_LIMIT_RPS,
+            Limit::P2pRequestBurst => RATE_LIMIT_BURST,
+            _ => &[],
+        },
         flag: "",
         doc: info.doc,
         secret: false,
@@ -110,8 +117,15 @@ fn limit_rows() -> impl Iterator<Item = Setting> {
 
 const EXEC_TIMEOUT: &[Alias] = &[Alias { name: "MCPPP_EXEC_TIMEOUT_S", reading: Reading::Seconds }];
 
-/// `row!(field: kind, flag, "sentence"; aliases)`: the key is the field's name.
+const RATE_LIMIT_RPS: &[Alias] = &[Alias { name: "MCPPP_RATE_LIMIT_RPS", reading: Reading::Same }];
+const RATE_LIMIT_BURST: &[Alias] = &[Alias { name: "MCPPP_RATE_LIMIT_BURST", reading: Reading::Same }];
+
+/// `row!(field: kind, flag, "sentence"; aliases)`: the key is the field's name. A secret has no flag, because everybody
+/// on the machine can read a command line.
 macro_rules! row {
+    (secret $field:ident: $kind:expr, $doc:literal $(; $($alias:literal $reading:ident),+)?) => {
+        Setting { secret: true, ..row!($field: $kind, "", $doc $(; $($alias $reading),+)?) }
+    };
     ($field:ident: $kind:expr, $flag:literal, $doc:literal $(; $($alias:literal $reading:ident),+)?) => {
         Setting {
             key: stringify!($field),
@@ -170,8 +184,45 @@ const ROWS: &[Setting] = &[
         "Tools that are offered; empty means all."),
     row!(deny_tools: Kind::Globs, "deny-tool",
         "Tools that are not offered; wins over `allow_tools`."),
+    row!(p2p: Kind::Flag, "p2p",
+        "Whether there is any libp2p: listeners, dialling and the peer-to-peer tools."; "MCP_DISABLE_P2P" Inverted),
+    row!(p2p_listen: Kind::P2pListen, "p2p-listen",
+        "Addresses that serve libp2p; one that `listen` has too serves both. Empty means that no peer can connect.";
+        "IPFS_DATASETS_PY_TASK_P2P_LISTEN_PORT" P2pPort, "IPFS_ACCELERATE_PY_TASK_P2P_LISTEN_PORT" P2pPort),
+    row!(p2p_key_file: Kind::File, "p2p-key-file",
+        "The file of the node's private key; unset, `identity.key` in the data directory, made at the first start."),
+    row!(secret p2p_token: Kind::Text { max_chars: 1_024, optional: true },
+        "The token that a request over the task queue RPC must carry, and that lets a peer change state.";
+        "IPFS_DATASETS_PY_TASK_P2P_TOKEN" Same, "IPFS_ACCELERATE_PY_TASK_P2P_TOKEN" Same),
+    row!(p2p_bootstrap_peers: Kind::PeerAddresses, "p2p-bootstrap-peer",
+        "Peers that are dialled and told of this node from the start.";
+        "IPFS_DATASETS_PY_TASK_P2P_BOOTSTRAP_PEERS" Same, "IPFS_ACCELERATE_PY_TASK_P2P_BOOTSTRAP_PEERS" Same),
+    row!(p2p_allow_peers: Kind::PeerIds, "p2p-allow-peer",
+        "Peers that may call everything, and be dialled."),
+    row!(p2p_deny_peers: Kind::PeerIds, "p2p-deny-peer",
+        "Peers whose connections are refused; wins over `p2p_allow_peers`."),
+    row!(p2p_allow_only: Kind::Flag, "p2p-allow-only",
+        "Refuses the connections of all peers but those of `p2p_allow_peers` and `p2p_bootstrap_peers`."),
+    row!(p2p_open: Kind::Flag, "p2p-open",
+        "Lets every peer change state, also those that connect from beyond this machine."),
+    row!(p2p_dial: Kind::Choice(&["known", "any"]), "p2p-dial",
+        "Whom a caller may have dialled: peers that are known, or any, loopback and link-local addresses included."),
+    row!(p2p_call_tool: Kind::Flag, "p2p-call-tool",
+        "Lets peers call tools over the task queue RPC (`call_tool`).";
+        "IPFS_DATASETS_PY_TASK_P2P_ENABLE_TOOLS" Same, "IPFS_ACCELERATE_PY_TASK_P2P_ENABLE_TOOLS" Same),
+    row!(p2p_cache: Kind::Flag, "p2p-cache",
+        "Lets peers use the cache over the task queue RPC.";
+        "IPFS_DATASETS_PY_TASK_P2P_ENABLE_CACHE" Same, "IPFS_ACCELERATE_PY_TASK_P2P_ENABLE_CACHE" Same),
+    row!(p2p_peer_timeout_ms: integer(1_000, DAY_MS), "p2p-peer-timeout-ms",
+        "Time after which a peer that was not heard of no longer counts as alive.";
+        "IPFS_DATASETS_PY_TASK_P2P_PEER_TIMEOUT_S" Seconds, "IPFS_ACCELERATE_PY_TASK_P2P_PEER_TIMEOUT_S" Seconds),
+    row!(p2p_heartbeat_ms: integer(100, DAY_MS), "p2p-heartbeat-ms",
+        "Time between two heartbeats to each bootstrap peer and each known one."),
+    row!(p2p_session: Kind::Text { max_chars: 256, optional: true }, "p2p-session",
+        "The session that this node says it belongs to.";
+        "IPFS_DATASETS_PY_TASK_P2P_SESSION" Same, "IPFS_ACCELERATE_PY_TASK_P2P_SESSION" Same),
     row!(p2p_tools: Kind::Flag, "p2p-tools",
-        "Offers the peer-to-peer tools."; "MCP_DISABLE_P2P" Inverted),
+        "Offers the peer-to-peer tools, when `p2p` is on."),
     row!(taskqueue_tools: Kind::Flag, "taskqueue-tools",
         "Offers the task queue tools, when `p2p_tools` is on."),
     row!(workflow_tools: Kind::Flag, "workflow-tools",

@@ -63,7 +63,7 @@ pub fn settings_markdown() -> String {
         String::from("### Settings\n\n| key | default | allowed | environment | flag | meaning |\n");
     out.push_str("|---|---|---|---|---|---|\n");
     for setting in settings().iter().filter(|setting| setting.section.is_empty()) {
-        let flag = format!("`--{}`", setting.flag);
+        let flag = if setting.flag.is_empty() { "none".to_owned() } else { format!("`--{}`", setting.flag) };
         out.push_str(&row(&[
             &key(setting),
             &default(setting),
@@ -112,6 +112,7 @@ fn names(setting: &Setting) -> String {
         Reading::Seconds => format!("`{}` (seconds)", alias.name),
         Reading::Host => format!("`{}` (the IP address)", alias.name),
         Reading::Port => format!("`{}` (the port)", alias.name),
+        Reading::P2pPort => format!("`{}` (the port, on 127.0.0.1)", alias.name),
     });
     let names: Vec<String> = std::iter::once(format!("`{}`", setting.variable())).chain(aliases).collect();
     names.join(", ")

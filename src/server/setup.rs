@@ -139,9 +139,9 @@ fn mcp_options(config: &ServerConfig, info: ServerInfo, threads: &Arc<Threads>) 
         limits: config.limits.clone(),
         allow_tools: config.allow_tools.clone(),
         deny_tools: config.deny_tools.clone(),
-        p2p_tools: config.p2p_tools,
-        taskqueue_tools: config.p2p_tools && config.taskqueue_tools,
-        workflow_tools: config.p2p_tools && config.workflow_tools,
+        p2p_tools: config.p2p && config.p2p_tools,
+        taskqueue_tools: config.p2p && config.p2p_tools && config.taskqueue_tools,
+        workflow_tools: config.p2p && config.p2p_tools && config.workflow_tools,
         offload: Some(threads.clone()),
         ..McpOptions::default()
     }

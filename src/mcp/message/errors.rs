@@ -142,6 +142,14 @@ errors! {
     BlockingFull "blocking_full", Some(-33503), 503 / 503, retry true, limit BlockingQueue;
     /// The client cancelled the request.
     Cancelled "cancelled", Some(-33499), 200 / 200;
+    /// The caller may read but not change anything.
+    Forbidden "forbidden", Some(-33403), 403 / 403;
+    /// The peer sends more requests than it may.
+    PeerRate "peer_rate", Some(-33429), 429 / 429, retry true, limit P2pRequestRate;
+    /// All peers together send more requests than they may.
+    TotalRate "total_rate", Some(-33429), 429 / 429, retry true, limit P2pTotalRate;
+    /// A frame that is longer than allowed.
+    FrameTooLarge "frame_too_large", Some(-33413), 413 / 413, limit P2pFrameBytes;
     /// The server stops.
     ShuttingDown "shutting_down", Some(-33503), 503 / 503, retry true;
 }

@@ -1,0 +1,1 @@
+//! The key of a node: made, kept in a file, shown.

@@ -1,0 +1,1 @@
+//! The lines of the task queue RPC: one in, one out.

@@ -1,0 +1,1 @@
+//! The node of one core: its connections, whether accepted or dialled, and their limits.

@@ -1,0 +1,1 @@
+//! `/ipfs/ping/1.0.0`: 32 bytes, sent back.
