@@ -2,18 +2,18 @@
 //! directory, readable by their owner alone.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::data_dir::{self, DataDir, problem};
 use super::error::ServerError;
 use crate::mcp::RequestStateKeys;
+use crate::runtime::{Links, read_private};
 
 const FILE: &str = "request-state.keys";
 /// More than any key file has.
 const MAX_BYTES: u64 = 1024;
+const MEND: &str = "put back a copy, rotate keys that others may have read, or remove it to have new ones made at the \
+                    next start";
 
 /// The keys of a server: from its data directory, or `None` for a key of this process alone.
 ///
@@ -92,47 +92,16 @@ fn load_or_create(directory: &DataDir) -> Result<RequestStateKeys, ServerError> 
 
 fn read(directory: &DataDir) -> Result<Option<RequestStateKeys>, ServerError> {
     let path = directory.path(FILE);
-    let wrong = |sentence: &str| problem(&path, sentence);
-    let mut options = OpenOptions::new();
-    let file = match options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(&format!("it cannot be read: {error}"))),
-        Ok(file) => file,
-    };
-    check(&file).map_err(|sentence| wrong(&sentence))?;
-    let mut text = String::new();
-    file.take(MAX_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
-    match RequestStateKeys::parse(&text) {
-        Ok(keys) => Ok(Some(keys)),
-        Err(sentence) => Err(wrong(&format!(
-            "{sentence}; put back a copy, or remove it to have new keys made at the next start"
-        ))),
-    }
-}
-
-fn check(file: &File) -> Result<(), String> {
-    let found = file.metadata().map_err(|error| format!("it cannot be looked at: {error}"))?;
-    if !found.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let mode = found.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(format!(
-            "others may read or write it (mode {mode:04o}); chmod 600 it, and rotate the keys"
-        ));
-    }
-    match found.len() {
-        0 => Err("it is empty; remove it to have new keys made at the next start".to_owned()),
-        len if len >= MAX_BYTES => Err(format!("it has {len} bytes, which no key file has")),
-        _ => Ok(()),
-    }
+    let wrong = |sentence: &str| problem(&path, &format!("{sentence}; {MEND}"));
+    let content = read_private(&path, Links::Refuse, MAX_BYTES).map_err(|sentence| wrong(&sentence))?;
+    let Some(content) = content else { return Ok(None) };
+    let text = String::from_utf8(content).map_err(|_| wrong("it is not text"))?;
+    RequestStateKeys::parse(&text).map(Some).map_err(|sentence| wrong(&sentence))
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::sync::{Arc, Barrier};
 
     use super::*;
