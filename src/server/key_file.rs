@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 
 use super::data_dir::{self, DataDir, problem};
 use super::error::ServerError;
+use super::kept::{self, Found, Kept, Nowhere};
 use crate::mcp::RequestStateKeys;
 use crate::runtime::{Links, read_private};
 
-const FILE: &str = "request-state.keys";
+const FILE: &str = RequestStateKeys::FILE;
 /// More than any key file has.
 const MAX_BYTES: u64 = 1024;
 const MEND: &str = "put back a copy, rotate keys that others may have read, or remove it to have new ones made at the \
@@ -26,32 +27,12 @@ pub(super) fn keys(
 ) -> Result<Option<RequestStateKeys>, ServerError> {
     const MEANING: &str = "a call that waits for its client's answer ends with this process, and no other process can \
                            go on with it (2026-07-28)";
-    if let Some(path) = data_dir {
-        return load_or_create(&DataDir::open(path)?).map(Some);
+    match kept::find_or_make(data_dir, or_default, variable)? {
+        Ok(Found { value, .. }) => return Ok(Some(value)),
+        Err(nowhere @ Nowhere::NotSet) => tracing::info!("{nowhere}: {MEANING}"),
+        Err(nowhere) => tracing::warn!("{nowhere}, or else {MEANING}"),
     }
-    if !or_default {
-        tracing::info!("no data_dir is set: {MEANING}");
-        return Ok(None);
-    }
-    let Some(path) = data_dir::default_path(variable) else {
-        tracing::warn!("there is no place for a data directory; set data_dir, or else {MEANING}");
-        return Ok(None);
-    };
-    let found = DataDir::open(&path).and_then(|directory| {
-        // Only a place that cannot hold anything is passed over, never keys that cannot be trusted.
-        let exists = directory.path(FILE).exists();
-        match load_or_create(&directory) {
-            Err(error) if !exists => Err(error),
-            result => Ok(result),
-        }
-    });
-    match found {
-        Ok(result) => result.map(Some),
-        Err(error) => {
-            tracing::warn!("{error}; set data_dir to a place that can be written, or else {MEANING}");
-            Ok(None)
-        }
-    }
+    Ok(None)
 }
 
 /// Makes a new key current and the current one previous; returns the file that holds them. A server that runs goes on
@@ -65,7 +46,7 @@ pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
         path.ok_or_else(|| problem(Path::new("data_dir"), "it is not set, and there is no default here"))?;
     let directory = DataDir::open(&path)?;
     let _locked = directory.lock()?;
-    let keys = match read(&directory)? {
+    let keys = match RequestStateKeys::read(&directory.path(FILE))? {
         Some(keys) => keys.rotated(),
         None => RequestStateKeys::random(),
     };
@@ -74,29 +55,22 @@ pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
     Ok(directory.path(FILE))
 }
 
-fn load_or_create(directory: &DataDir) -> Result<RequestStateKeys, ServerError> {
-    if let Some(keys) = read(directory)? {
-        return Ok(keys);
-    }
-    let _locked = directory.lock()?;
-    // Another process may have been faster.
-    if let Some(keys) = read(directory)? {
-        return Ok(keys);
-    }
-    let path = directory.path(FILE);
-    let keys = RequestStateKeys::random().map_err(|error| problem(&path, &format!("no key: {error}")))?;
-    directory.replace(FILE, &keys.to_text())?;
-    tracing::info!("made {}", path.display());
-    Ok(keys)
-}
+impl Kept for RequestStateKeys {
+    const FILE: &'static str = "request-state.keys";
 
-fn read(directory: &DataDir) -> Result<Option<RequestStateKeys>, ServerError> {
-    let path = directory.path(FILE);
-    let wrong = |sentence: &str| problem(&path, &format!("{sentence}; {MEND}"));
-    let content = read_private(&path, Links::Refuse, MAX_BYTES).map_err(|sentence| wrong(&sentence))?;
-    let Some(content) = content else { return Ok(None) };
-    let text = String::from_utf8(content).map_err(|_| wrong("it is not text"))?;
-    RequestStateKeys::parse(&text).map(Some).map_err(|sentence| wrong(&sentence))
+    fn read(path: &Path) -> Result<Option<Self>, ServerError> {
+        let wrong = |sentence: &str| problem(path, &format!("{sentence}; {MEND}"));
+        let content = read_private(path, Links::Refuse, MAX_BYTES).map_err(|sentence| wrong(&sentence))?;
+        let Some(content) = content else { return Ok(None) };
+        let text = String::from_utf8(content).map_err(|_| wrong("it is not text"))?;
+        RequestStateKeys::parse(&text).map(Some).map_err(|sentence| wrong(&sentence))
+    }
+
+    fn make() -> Result<(Self, String), String> {
+        let keys = RequestStateKeys::random().map_err(|error| error.to_string())?;
+        let text = keys.to_text();
+        Ok((keys, text))
+    }
 }
 
 #[cfg(test)]

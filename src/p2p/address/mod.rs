@@ -19,7 +19,7 @@ use super::PeerId;
 
 pub use endpoint::{Endpoint, Family};
 pub use peer_id::{cid, peer_id};
-pub use place::{Place, place};
+pub use place::{Place, place, reachable};
 pub use text::{MAX_TEXT_BYTES, read_multiaddr};
 
 /// The TCP address that a node listens on, from `/ip4/…/tcp/…` or `/ip6/…/tcp/…`.

@@ -1,6 +1,6 @@
 //! Where an IP address lies, for the rules of dialling and of access.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Where an IP address lies, seen from this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -31,6 +31,16 @@ pub fn place(ip: IpAddr) -> Place {
         IpAddr::V4(ip) => place_v4(ip),
         IpAddr::V6(ip) => place_v6(ip),
     }
+}
+
+/// Where a listener can be reached: its own address, or, where that is unspecified, those of the machine of the same
+/// family. Link-local ones are left out: a multiaddr does not say which wire is meant.
+pub fn reachable(listener: SocketAddr, machine: &[IpAddr]) -> Vec<SocketAddr> {
+    if !listener.ip().is_unspecified() {
+        return vec![listener];
+    }
+    let fits = |ip: &&IpAddr| ip.is_ipv4() == listener.is_ipv4() && place(**ip) != Place::LinkLocal;
+    machine.iter().filter(fits).map(|ip| SocketAddr::new(*ip, listener.port())).collect()
 }
 
 fn place_v4(ip: Ipv4Addr) -> Place {

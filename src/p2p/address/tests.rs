@@ -170,3 +170,14 @@ fn places_are_judged_by_what_a_dial_reaches() {
     }
     assert!(place(ip("1.1.1.1")).is_elsewhere() && !place(ip("::1")).is_elsewhere());
 }
+
+#[test]
+fn an_unspecified_listener_is_reached_at_each_address_of_its_family() {
+    let machine = ["127.0.0.1", "192.0.2.1", "169.254.0.1", "::1", "2001:db8::1", "fe80::1"].map(ip);
+    let at = |text: &str| -> Vec<String> {
+        reachable(text.parse().unwrap(), &machine).iter().map(ToString::to_string).collect()
+    };
+    assert_eq!(at("0.0.0.0:7"), ["127.0.0.1:7", "192.0.2.1:7"]);
+    assert_eq!(at("[::]:7"), ["[::1]:7", "[2001:db8::1]:7"]);
+    assert_eq!(at("192.0.2.9:7"), ["192.0.2.9:7"]);
+}
