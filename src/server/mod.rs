@@ -18,6 +18,7 @@ mod flight;
 mod hooks;
 mod job;
 mod key_file;
+mod p2p;
 mod probes;
 mod readiness;
 mod roster;
