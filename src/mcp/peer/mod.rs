@@ -16,8 +16,6 @@ mod options;
 mod rpc;
 mod session;
 mod stream_session;
-#[cfg(test)]
-mod tests;
 
 pub(crate) use answers::AnswerForm;
 pub(crate) use options::{Gate, PeerOptions, With};

@@ -96,9 +96,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             let mut moved = self.take_ahead(cx);
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => moved = true,
-                Poll::Ready(Err(End::Reset)) | Poll::Ready(Err(End::Close)) => {
-                    return Poll::Ready(End::Reset);
-                }
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
                 Poll::Pending => {}
             }
             moved |= self.collect(cx);
