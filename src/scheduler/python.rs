@@ -49,10 +49,7 @@ mod tests {
         let text = "a\"\\/\n\r\t\u{8}\u{c}\0\u{1f}\u{7f}é机😀~";
         let mut out = String::new();
         string(&mut out, text);
-        assert_eq!(
-            out,
-            r#""a\"\\/\n\r\t\b\f\u0000\u001f\u007f\u00e9\u673a\ud83d\ude00~""#
-        );
+        assert_eq!(out, r#""a\"\\/\n\r\t\b\f\u0000\u001f\u007f\u00e9\u673a\ud83d\ude00~""#);
         assert_eq!(string_bytes(text), out.len());
     }
 }
