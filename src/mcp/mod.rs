@@ -44,7 +44,7 @@ pub use message::answer::{Answer, Label, Outcome};
 pub use message::capability::{Capability, ClientCapabilities};
 pub use message::era::{Era, Revision};
 pub use message::errors::{ErrorInfo, ErrorKind};
-pub use message::head::{At, HeaderLookup, NoHeaders, RequestHead, Transport};
+pub use message::head::{Access, At, HeaderLookup, NoHeaders, RequestHead, Transport};
 pub use message::level::LogLevel;
 pub use message::method::MethodKind;
 pub use offer::blocking::{Offload, OffloadFull};
