@@ -12,6 +12,8 @@ pub mod line;
 pub mod node;
 pub mod peers;
 pub mod ping;
+#[cfg(test)]
+pub(crate) mod pipe;
 mod service;
 pub mod stack;
 pub mod task_queue;
