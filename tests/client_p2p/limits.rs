@@ -136,6 +136,9 @@ fn who_does_not_read_fails_alone() {
                 let id = &call["id"];
                 if *id == 1 {
                     for step in 0..40 {
+                        if step % 10 == 1 {
+                            sleep(Duration::from_millis(2)).await;
+                        }
                         let data = "x".repeat(1_000);
                         far.note(
                             "progress",

@@ -23,7 +23,8 @@ fn of_2025(
         let answer = Rc::clone(&answer);
         async move {
             while let Some(message) = far.hear().await {
-                match message["method"].as_str() {
+                let method = message["method"].as_str().map(str::to_owned);
+                match method.as_deref() {
                     Some("server/discover") => far.error(&message, -32601, "no such method").await,
                     Some("initialize") => far.result(&message, initialized("2025-11-25")).await,
                     Some("notifications/initialized") => {}
