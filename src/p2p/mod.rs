@@ -10,6 +10,7 @@ pub mod identify;
 pub mod identity;
 pub mod line;
 pub mod node;
+pub mod outbound;
 pub mod peers;
 pub mod ping;
 #[cfg(test)]
