@@ -15,6 +15,7 @@ pub mod peers;
 pub mod ping;
 #[cfg(test)]
 pub(crate) mod pipe;
+pub mod rpc_client;
 mod service;
 pub mod stack;
 pub mod task_queue;
