@@ -7,6 +7,7 @@
 //! A stream has no head beside its messages. An older revision's session is its stream: the transport names the stream
 //! where HTTP has `Mcp-Session-Id`, so that the layer above begins anew when the stream is lost.
 
+mod dial;
 mod exchange;
 mod feed;
 mod lane;
@@ -45,6 +46,15 @@ impl P2pTransport {
     /// Sets up the way to a peer; no stream is opened yet. Streams are read by tasks of `scope`.
     pub fn new(scope: &Scope, streams: Rc<dyn OpenStreams>, options: P2pOptions) -> P2pTransport {
         P2pTransport { lanes: Lanes::new(scope, streams, options) }
+    }
+
+    /// Sets up the way to the peer that a multiaddr ends in, `/ip4/…/tcp/…/p2p/ID`; nothing is connected yet.
+    ///
+    /// # Errors
+    /// A sentence that says why the address cannot be dialled, or names nobody.
+    pub fn to(scope: &Scope, target: &str, options: P2pOptions) -> Result<P2pTransport, String> {
+        let streams = Rc::new(dial::PeerStreams::new(scope, target, &options)?);
+        Ok(Self::new(scope, streams, options))
     }
 
     /// Streams that are open now.

@@ -1,17 +1,16 @@
 //! How a peer is reached, and what it may make the client hold.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::config::Secret;
+use crate::p2p::identity::Identity;
 
 /// How a [`super::P2pTransport`] reaches its peer.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct P2pOptions {
-    /// The file of the Ed25519 key that the client proves itself with; `None`, the default, makes a key that nobody
-    /// has seen before.
-    pub key_file: Option<PathBuf>,
+    /// Who the client proves to be; `None`, the default, is a key that nobody has seen before.
+    pub identity: Option<Identity>,
     /// The token that the peer's operator shares, sent in `_meta` of each request, and to no peer but the one whose id
     /// the target names.
     pub token: Option<Secret>,
@@ -39,7 +38,7 @@ pub struct P2pOptions {
 impl Default for P2pOptions {
     fn default() -> Self {
         Self {
-            key_file: None,
+            identity: None,
             token: None,
             open_timeout: Duration::from_secs(10),
             write_timeout: Duration::from_secs(30),
@@ -57,7 +56,7 @@ impl fmt::Debug for P2pOptions {
     /// Without the token.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("P2pOptions")
-            .field("key_file", &self.key_file)
+            .field("identity", &self.identity)
             .field("has_token", &self.token.is_some())
             .field("open_timeout", &self.open_timeout)
             .field("max_streams", &self.max_streams)

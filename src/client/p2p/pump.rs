@@ -199,7 +199,11 @@ impl Pump {
 /// Why a stream broke.
 fn broken(error: &io::Error) -> TransportError {
     tracing::debug!(%error, "a stream broke");
-    CLOSED
+    match error.kind() {
+        // The protocol is proposed with the first message, and this is the answer.
+        io::ErrorKind::Unsupported => TransportError::Unsupported(error.to_string()),
+        _ => CLOSED,
+    }
 }
 
 /// What is wrong with a frame.
