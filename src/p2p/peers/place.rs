@@ -31,7 +31,7 @@ impl ConnectionPlace {
         self.state.heard(self.table.since_epoch(now));
     }
 
-    /// Asks for one more request of the peer, which counts as being heard too.
+    /// Asks for one more request of the peer, which counts as being heard too. `now` is precise, not a coarse clock's.
     ///
     /// # Errors
     /// The limit that refuses it: that of the peer, or that of all peers together.

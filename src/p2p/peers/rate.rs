@@ -24,7 +24,8 @@ impl Rate {
         Rate { per_s: per_s.clamp(1, NANOS_PER_S), burst: burst.max(1), next: AtomicU64::new(0) }
     }
 
-    /// Admits one more, or not. `now` is the time since an epoch that all calls share.
+    /// Admits one more, or not. `now` is the time since an epoch that all calls share; a caller whose clock is behind the
+    /// others' by more than the burst takes is refused until it has caught up, so give it a precise one.
     pub fn admit(&self, now: Duration) -> bool {
         let slot = self.slot(now);
         let take = |next: u64| {
