@@ -86,6 +86,7 @@ fn names(dispatcher: &Dispatcher) -> Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
         tools: dispatcher.tools().map(str::to_owned).collect(),
         errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
+        ..Names::default()
     }
 }
 
