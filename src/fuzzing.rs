@@ -237,3 +237,45 @@ pub fn event_stream(data: &[u8]) {
 pub fn client_answer(data: &[u8]) {
     crate::client::protocol::fuzz::fuzz_answer(data);
 }
+
+/// Any bytes as an identify message: no panic, within the bounds, and what was read is written and read as itself.
+pub fn identify_message(data: &[u8]) {
+    use crate::p2p::identify::{Info, MAX_ADDRESSES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PROTOCOLS};
+    let Ok(info) = Info::decode(data) else { return };
+    assert!(data.len() <= MAX_MESSAGE_BYTES);
+    assert!(info.listen_addrs.len() <= MAX_ADDRESSES && info.protocols.len() <= MAX_PROTOCOLS);
+    let texts = info.protocols.iter().chain(&info.agent_version).chain(&info.protocol_version);
+    assert!(texts.clone().all(|text| text.len() <= MAX_NAME_BYTES));
+    for address in info.listen_addrs.iter().chain(&info.observed_addr) {
+        // What peers claim is shown and judged, whatever it is.
+        let _ = (address.to_string(), crate::p2p::address::Endpoint::of(address));
+    }
+    let written = info.encode();
+    assert!(written.len() <= data.len() + 4, "it grows");
+    let length = written.iter().position(|byte| byte & 0x80 == 0).map_or(0, |at| at + 1);
+    assert_eq!(Info::decode(&written[length..]).ok(), Some(info));
+}
+
+/// Any bytes as the text of a multiaddr and of a peer id: no panic, and what can be dialled is written and read as
+/// itself.
+pub fn multiaddr_text(data: &[u8]) {
+    use crate::p2p::address::{
+        Endpoint, PeerAddress, cid, listen_address, multiaddr, peer_id, read_multiaddr,
+    };
+    let text = String::from_utf8_lossy(data);
+    if let Ok(id) = peer_id(&text) {
+        assert_eq!((peer_id(&id.to_base58()), peer_id(&cid(&id))), (Ok(id), Ok(id)));
+    }
+    if let Ok(address) = listen_address(&text) {
+        assert!(listen_address(&multiaddr(address).to_string()).is_ok());
+    }
+    if let Ok(address) = read_multiaddr(&text)
+        && Endpoint::of(&address).is_ok()
+    {
+        assert_eq!(read_multiaddr(&address.to_string()), Ok(address));
+    }
+    if let Ok(address) = text.parse::<PeerAddress>() {
+        assert!(address.endpoint().is_ok_and(|endpoint| endpoint.port() != 0));
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
+}

@@ -47,6 +47,20 @@ const REPLIES: &[&[u8]] = &[
     br#"{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"a:b","blob":"AA=="}],"messages":[{"role":"user","content":{"type":"audio"}}]}}"#,
     br#"[{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1e3}},{"jsonrpc":"2.0","id":"q","method":"ping"}]"#,
 ];
+/// Messages of two makers, without their length in front.
+const IDENTIFY: &[&[u8]] = &[
+    b"\x0a\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x12\x08\x04\x7f\0\0\x01\x06L\xfe\x1a\x10/ipfs/ping/1.0.0\"\x08\x04\x7f\0\0\x01\x06\xe1^*\nipfs/0.1.02\x0fpy-libp2p/0.8.1B\x03\x01\x02\x03",
+    b"\x12\x0b6\x05a.org\x06\x0f\xa1\xcc\x03\x12\x14)aaaaaaaaaaaaaaaa\x06\0\x011\x1a\x02/a\x1a\x02/bP\x01Y12345678\x9a\x01\x01x",
+];
+const MULTIADDRS: &[&[u8]] = &[
+    b"/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA",
+    b"/ip6/::1/tcp/0",
+    b"/dns4/a.example.org/tcp/443/p2p/bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
+    b"bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
+    b"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+    b"/ip4/1.2.3.4/udp/1/quic-v1/webtransport/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ/p2p-circuit",
+    b"/onion3/vww6ybal4bd7szmgncyruucpgfkqahzddi37ktceo3ah7ngmcopnpyyd:1234/memory/1/http-path/a%2fb/garlic32/566niximlxdzpanmn4qouucvua3k7neniwss47li5r6ugoertzuq",
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -73,6 +87,12 @@ const TOKENS: &[&[u8]] = &[
     b"data: ",
     b"\nid: ",
     b"HTTP/1.1 100 x\r\n\r\n",
+    b"/p2p/",
+    b"/tcp/1",
+    b"/dns/",
+    b"/ip6/",
+    b"\x80\x80",
+    b"\x12\x08\x04\x7f\0\0\x01\x06L\xfe",
 ];
 
 /// One input: a few edits of a corpus entry, or two of them joined.
@@ -129,4 +149,14 @@ fn http_answers() {
 #[test]
 fn event_streams() {
     run(EVENTS, 3_000, fuzzing::event_stream);
+}
+
+#[test]
+fn identify_messages() {
+    run(IDENTIFY, 10_000, fuzzing::identify_message);
+}
+
+#[test]
+fn multiaddr_texts() {
+    run(MULTIADDRS, 10_000, fuzzing::multiaddr_text);
 }

@@ -10,10 +10,12 @@ pub mod identify;
 pub mod identity;
 pub mod line;
 pub mod node;
+pub mod outbound;
 pub mod peers;
 pub mod ping;
 #[cfg(test)]
 pub(crate) mod pipe;
+pub mod rpc_client;
 mod service;
 pub mod stack;
 pub mod task_queue;

@@ -13,7 +13,9 @@ pub enum Place {
     LinkLocal,
     /// Nobody in particular: multicast and broadcast.
     Many,
-    /// Anywhere else, private networks included.
+    /// A private network (`10.0.0.0/8`, `172.16.0.0/12`, `192.168.0.0/16`, `100.64.0.0/10`, `fc00::/7`, `fec0::/10`).
+    Private,
+    /// Anywhere else.
     Elsewhere,
 }
 
@@ -44,11 +46,14 @@ pub fn reachable(listener: SocketAddr, machine: &[IpAddr]) -> Vec<SocketAddr> {
 }
 
 fn place_v4(ip: Ipv4Addr) -> Place {
-    match ip {
-        _ if ip.octets()[0] == 0 => Place::Unspecified,
+    match ip.octets() {
+        [0, ..] => Place::Unspecified,
         _ if ip.is_loopback() => Place::Loopback,
         _ if ip.is_link_local() => Place::LinkLocal,
         _ if ip.is_multicast() || ip.is_broadcast() => Place::Many,
+        // 100.64.0.0/10 lies behind a provider's translation (RFC 6598).
+        [100, 64..=127, ..] => Place::Private,
+        _ if ip.is_private() => Place::Private,
         _ => Place::Elsewhere,
     }
 }
@@ -65,6 +70,9 @@ fn place_v6(ip: Ipv6Addr) -> Place {
     }
     if ip.segments()[0] & 0xffc0 == 0xfe80 {
         return Place::LinkLocal;
+    }
+    if ip.is_unique_local() || ip.segments()[0] & 0xffc0 == 0xfec0 {
+        return Place::Private;
     }
     inner_v4(ip).map_or(Place::Elsewhere, place_v4)
 }

@@ -5,7 +5,7 @@ use std::io;
 
 use multistream_select::{NegotiationError, ProtocolError};
 
-use crate::p2p::PeerId;
+use super::super::PeerId;
 
 /// Why a connection did not come to be.
 #[derive(Debug)]
@@ -107,6 +107,11 @@ pub enum ConnectionError {
         /// The bound.
         max_streams: usize,
     },
+    /// The peer sent more on its streams than this side keeps unread.
+    Unread {
+        /// The bound, in bytes.
+        max_bytes: usize,
+    },
     /// [`super::Handle::abort`] was called.
     Aborted,
 }
@@ -119,6 +124,9 @@ impl fmt::Display for ConnectionError {
             Self::Violation(reason) => write!(f, "the peer broke the protocol: {reason}"),
             Self::Flooded { max_streams } => {
                 write!(f, "the peer kept opening streams beyond the {max_streams} that are allowed at once")
+            }
+            Self::Unread { max_bytes } => {
+                write!(f, "the peer sent more than {max_bytes} bytes that nobody had read yet")
             }
             Self::Aborted => f.write_str("the connection was aborted"),
         }

@@ -1,173 +1,109 @@
-//! What the users of a connection hold: they open streams and end the connection; the driver does it.
+//! What the rest of a core holds of a connection.
 
-use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::fmt;
-use std::future::poll_fn;
-use std::rc::{Rc, Weak};
-use std::task::{Poll, Waker};
-
-use event_listener::Event;
+use std::rc::Rc;
+use std::task::Poll;
 
 use super::error::OpenError;
-use super::stream::{Counted, PeerStream};
+use super::shared::{Shared, Stage};
+use super::stream::PeerStream;
 
-/// How a connection is to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Wish {
-    Stay,
-    Close,
-    Abort,
+/// Opens streams, whatever byte stream lies below.
+pub(super) trait Streams {
+    fn poll_open(&self, protocols: &'static [&'static str]) -> Poll<Result<PeerStream, OpenError>>;
 }
 
-/// Somebody who waits for a stream.
-#[derive(Default)]
-pub(super) struct Opener {
-    pub(super) stream: RefCell<Option<yamux::Stream>>,
-    pub(super) waker: RefCell<Option<Waker>>,
-}
-
-/// A handle on a connection of this core. Clones are handles on the same one; dropping them all does not end it.
+/// A connection, to open streams on it and to end it. Clones are the same connection.
+///
+/// It keeps nothing alive: a connection lives until either side ends it, with or without handles.
 #[derive(Clone)]
 pub struct Handle {
-    pub(super) shared: Rc<Shared>,
-}
-
-/// What the handles and the driver share.
-pub(super) struct Shared {
-    pub(super) max_streams: usize,
-    pub(super) streams: Rc<Cell<usize>>,
-    pub(super) refused: Cell<u64>,
-    pub(super) openers: RefCell<VecDeque<Weak<Opener>>>,
-    pub(super) wish: Cell<Wish>,
-    pub(super) closed: Cell<bool>,
-    pub(super) ended: Event,
-    pub(super) stalled: Cell<bool>,
-    pub(super) progress: Cell<u64>,
-    pub(super) driver: RefCell<Option<Waker>>,
-}
-
-impl Shared {
-    pub(super) fn wake_driver(&self) {
-        let waker = self.driver.borrow_mut().take();
-        if let Some(waker) = waker {
-            waker.wake();
-        }
-    }
+    shared: Rc<Shared>,
+    streams: Rc<dyn Streams>,
 }
 
 impl Handle {
-    pub(super) fn new(max_streams: usize) -> Self {
-        let shared = Shared {
-            max_streams,
-            streams: Rc::default(),
-            refused: Cell::new(0),
-            openers: RefCell::default(),
-            wish: Cell::new(Wish::Stay),
-            closed: Cell::new(false),
-            ended: Event::new(),
-            stalled: Cell::new(false),
-            progress: Cell::new(0),
-            driver: RefCell::new(None),
-        };
-        Self { shared: Rc::new(shared) }
+    pub(super) fn new(shared: Rc<Shared>, streams: Rc<dyn Streams>) -> Self {
+        Self { shared, streams }
     }
 
-    /// Opens a stream for one of the protocols; the second value is its index.
+    /// Opens a stream that speaks one of `protocols`, the earlier the better, and gives the index of that one. Cancel
+    /// safe: a future that is dropped leaves no stream behind.
     ///
-    /// A single protocol is taken for granted: it is proposed together with the first bytes that are written, and a
-    /// refusal shows as an error of the first read. Of several, the peer's choice is waited for. Cancel safe.
+    /// Of several protocols, it waits for the peer to accept one. A single one is only proposed, and the proposal goes
+    /// out with the first write; if the peer does not speak it, the first read fails with
+    /// [`std::io::ErrorKind::Unsupported`].
     ///
     /// # Errors
     /// [`OpenError`].
     pub async fn open(&self, protocols: &'static [&'static str]) -> Result<(PeerStream, usize), OpenError> {
-        let shared = &self.shared;
-        if self.is_ending() {
-            return Err(OpenError::Closed);
-        }
-        if shared.streams.get() >= shared.max_streams {
-            return Err(OpenError::TooManyStreams { max_streams: shared.max_streams });
-        }
-        let counted = Counted::new(&shared.streams);
-        let opener = Rc::new(Opener::default());
-        shared.openers.borrow_mut().push_back(Rc::downgrade(&opener));
-        shared.wake_driver();
-        let stream = poll_fn(|cx| {
-            if let Some(stream) = opener.stream.borrow_mut().take() {
-                return Poll::Ready(Ok(stream));
+        let mut stream = self.next_stream(protocols).await?;
+        match protocols {
+            [_] => Ok((stream, 0)),
+            _ => {
+                let agreed = stream.agree().await.map_err(OpenError::Negotiate)?;
+                Ok((stream, agreed))
             }
-            if self.is_ending() {
-                return Poll::Ready(Err(OpenError::Closed));
-            }
-            *opener.waker.borrow_mut() = Some(cx.waker().clone());
-            Poll::Pending
-        })
-        .await?;
-        PeerStream::propose(stream, counted, protocols).await.map_err(OpenError::Negotiate)
+        }
     }
 
-    /// Streams that are open or being opened, by either side.
+    async fn next_stream(&self, protocols: &'static [&'static str]) -> Result<PeerStream, OpenError> {
+        loop {
+            if let Poll::Ready(opened) = self.streams.poll_open(protocols) {
+                // There may be room for one more.
+                if self.shared.waiting.get() > 0 {
+                    self.shared.room.notify(1);
+                }
+                return opened;
+            }
+            let max_streams = self.shared.max_streams;
+            if self.shared.waiting.get() >= max_streams {
+                return Err(OpenError::TooManyStreams { max_streams });
+            }
+            let _waiting = Waiting::new(&self.shared);
+            self.shared.room.listen().await;
+        }
+    }
+
+    /// Streams that are open, whoever opened them.
     pub fn streams(&self) -> usize {
-        self.shared.streams.get()
+        self.shared.streams()
     }
 
-    /// Streams of the peer that were reset because there were too many, since the start.
+    /// Streams of the peer that were reset because it had too many open.
     pub fn refused_streams(&self) -> u64 {
         self.shared.refused.get()
     }
 
-    /// Whether the connection has ended.
+    /// Whether no stream can be opened any more: the connection has ended, or is about to.
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.get()
+        self.shared.stage() != Stage::Open
     }
 
-    /// Whether the connection has ended or was told to.
-    pub fn is_ending(&self) -> bool {
-        self.is_closed() || self.shared.wish.get() != Wish::Stay
-    }
-
-    /// Ends the connection in order: what was written is sent, and the peer is told.
-    pub fn close(&self) {
-        if self.shared.wish.get() == Wish::Stay {
-            self.shared.wish.set(Wish::Close);
-            self.shared.wake_driver();
-        }
-    }
-
-    /// Ends the connection at once.
-    pub fn abort(&self) {
-        self.shared.wish.set(Wish::Abort);
-        self.shared.wake_driver();
-    }
-
-    /// Resolves once the connection has ended.
-    pub async fn closed(&self) {
-        while !self.is_closed() {
-            let ended = self.shared.ended.listen();
-            if !self.is_closed() {
-                ended.await;
-            }
-        }
-    }
-
-    /// While the peer does not take what this side has to send: a number that changes whenever it takes some. `None`
-    /// when nothing waits. Whoever has a clock can so give a peer up that stopped reading.
+    /// `None` while all that was written has been taken by the byte stream below; otherwise a count that changes
+    /// whenever it takes some. A count that stays the same over a time of the caller's choice means that the peer has
+    /// stopped reading.
     pub fn stalled(&self) -> Option<u64> {
-        self.shared.stalled.get().then(|| self.shared.progress.get())
+        self.shared.stalled()
     }
 
-    /// Wakes everybody who waits for the end.
-    pub(super) fn note_end(&self) {
-        let shared = &self.shared;
-        shared.closed.set(true);
-        let openers = shared.openers.take();
-        for opener in openers.iter().filter_map(Weak::upgrade) {
-            let waker = opener.waker.take();
-            if let Some(waker) = waker {
-                waker.wake();
-            }
+    /// Ends the connection in good order: no stream is opened any more, and when the open ones have ended, the peer is
+    /// told and what is still on its way is awaited. How long all that may take is the caller's to say, and then to
+    /// [`Handle::abort`].
+    pub fn close(&self) {
+        self.shared.advance(Stage::Closing);
+    }
+
+    /// Ends the connection at once. Its streams are reset.
+    pub fn abort(&self) {
+        self.shared.advance(Stage::Aborted);
+    }
+
+    /// Waits until the driver has ended, for whatever reason.
+    pub async fn closed(&self) {
+        while self.shared.stage() != Stage::Ended {
+            self.shared.ended.listen().await;
         }
-        shared.ended.notify(usize::MAX);
     }
 }
 
@@ -177,5 +113,21 @@ impl fmt::Debug for Handle {
             .field("streams", &self.streams())
             .field("closed", &self.is_closed())
             .finish_non_exhaustive()
+    }
+}
+
+/// One opener that waits.
+struct Waiting<'a>(&'a Shared);
+
+impl<'a> Waiting<'a> {
+    fn new(shared: &'a Shared) -> Self {
+        shared.waiting.set(shared.waiting.get() + 1);
+        Self(shared)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.set(self.0.waiting.get() - 1);
     }
 }
