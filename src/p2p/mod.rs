@@ -11,6 +11,8 @@ pub mod line;
 pub mod node;
 pub mod peers;
 pub mod ping;
+#[cfg(test)]
+pub(crate) mod pipe;
 mod service;
 pub mod stack;
 pub mod task_queue;

@@ -1,33 +1,28 @@
 //! A connection secured by Noise and multiplexed by Yamux, over any pair of byte streams; no sockets and no clock.
+//!
+//! [`upgrade`] agrees on Noise, checks who is there, agrees on Yamux, and gives two things: a [`Driver`], which one task
+//! runs to the end of the connection, and a [`Handle`], with which anybody on the core opens streams. From the wire up:
+//!
+//! ```text
+//! Io ─ OneThread ─ multistream-select ─ Noise ─ multistream-select ─ Cork ─ yamux::Connection ─ PeerStream
+//! ```
+//!
+//! Yamux flushes each frame by itself; the cork gathers those of one turn of the driver into one message and one send.
 
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+mod cork;
+mod driver;
+mod error;
+mod frames;
+mod handle;
+mod multistream;
+mod one_thread;
+mod shared;
+mod stream;
+mod unread;
+mod upgrade;
 
-use futures_lite::{AsyncRead, AsyncWrite};
-
-/// One stream of a connection. Dropping it resets it unless both sides have closed it.
-#[derive(Debug)]
-pub struct PeerStream {
-    inner: yamux::Stream,
-}
-
-impl AsyncRead for PeerStream {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_read(cx, out)
-    }
-}
-
-impl AsyncWrite for PeerStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_close(cx)
-    }
-}
+pub use driver::Driver;
+pub use error::{ConnectionError, HandshakeError, NegotiateError, OpenError};
+pub use handle::Handle;
+pub use stream::{InboundStream, PeerStream};
+pub use upgrade::{Role, StackOptions, upgrade};

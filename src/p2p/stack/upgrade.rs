@@ -1,0 +1,106 @@
+//! From a byte stream to a connection: who is there, and how streams are told apart.
+
+use futures_lite::{AsyncRead, AsyncWrite};
+use libp2p_core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
+use libp2p_identity::Keypair;
+use multistream_select::{Negotiated, Version, dialer_select_proto, listener_select_proto};
+
+use super::super::PeerId;
+use super::driver::Driver;
+use super::error::HandshakeError;
+use super::handle::Handle;
+use super::one_thread::OneThread;
+
+const NOISE: &str = "/noise";
+const YAMUX: &str = "/yamux/1.0.0";
+
+/// What Yamux runs over.
+pub(super) type Secured<Io> = Negotiated<libp2p_noise::Output<Negotiated<OneThread<Io>>>>;
+
+/// What bounds one connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StackOptions {
+    /// Streams that each side may have open at once. One more of the peer's is reset; a peer that keeps opening more
+    /// loses the connection.
+    pub max_streams: usize,
+    /// Bytes that may have come on all streams together and wait to be read; a peer that sends more loses the
+    /// connection. A single stream may hold 256 KiB, and more where its reader keeps up.
+    pub max_unread_bytes: usize,
+}
+
+impl Default for StackOptions {
+    fn default() -> Self {
+        Self { max_streams: 256, max_unread_bytes: 16 << 20 }
+    }
+}
+
+/// Which side of the connection this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// It dialled.
+    Dialer {
+        /// Who must be there; nobody in particular with `None`.
+        expected: Option<PeerId>,
+    },
+    /// It accepted.
+    Listener,
+}
+
+/// Makes a connection of a byte stream, and says who proved to be at the other end.
+///
+/// Unbounded in time: the caller drops the future when it takes too long. The memory it needs is bounded.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub async fn upgrade<Io>(
+    io: Io,
+    role: Role,
+    key: &Keypair,
+    options: &StackOptions,
+) -> Result<(Handle, Driver<Io>, PeerId), HandshakeError>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let (io, gauge) = OneThread::new(io);
+    let noise = libp2p_noise::Config::new(key).map_err(HandshakeError::Noise)?;
+    let (secured, found, mode) = match role {
+        Role::Dialer { expected } => {
+            // A dialer proposes and goes on as if it had been accepted: its next message goes out with the proposal.
+            let (_, io) = dial(io, NOISE).await?;
+            let (found, io) = noise
+                .upgrade_outbound(io, NOISE)
+                .await
+                .map_err(|error| HandshakeError::noise(NOISE, error))?;
+            if let Some(expected) = expected.filter(|expected| *expected != found) {
+                return Err(HandshakeError::WrongPeer { expected, found });
+            }
+            (dial(io, YAMUX).await?.1, found, yamux::Mode::Client)
+        }
+        Role::Listener => {
+            let (_, io) = listen(io, NOISE).await?;
+            let (found, io) = noise
+                .upgrade_inbound(io, NOISE)
+                .await
+                .map_err(|error| HandshakeError::noise(NOISE, error))?;
+            (listen(io, YAMUX).await?.1, found, yamux::Mode::Server)
+        }
+    };
+    let (handle, driver) = Driver::new(secured, gauge, mode, options);
+    Ok((handle, driver, found))
+}
+
+async fn dial<T: AsyncRead + AsyncWrite + Unpin>(
+    io: T,
+    protocol: &'static str,
+) -> Result<(&'static str, Negotiated<T>), HandshakeError> {
+    let dialled = dialer_select_proto(io, [protocol], Version::V1Lazy).await;
+    dialled.map_err(|error| HandshakeError::negotiation(protocol, error))
+}
+
+async fn listen<T: AsyncRead + AsyncWrite + Unpin>(
+    io: T,
+    protocol: &'static str,
+) -> Result<(&'static str, Negotiated<T>), HandshakeError> {
+    let listened = listener_select_proto(io, [protocol]).await;
+    listened.map_err(|error| HandshakeError::negotiation(protocol, error))
+}
