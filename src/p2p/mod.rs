@@ -3,6 +3,7 @@
 //! The main path: [`node`] accepts or dials a connection → [`stack`] secures and multiplexes it → each stream that a peer
 //! opens goes to [`identify`], [`ping`] or to the [`Service`] that the node was given.
 
+pub mod access;
 pub mod address;
 pub mod frame;
 pub mod identify;

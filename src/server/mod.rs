@@ -20,6 +20,7 @@ mod identity_file;
 mod job;
 mod kept;
 mod key_file;
+mod p2p;
 mod probes;
 mod readiness;
 mod roster;

@@ -30,6 +30,8 @@ pub(crate) struct ReadyTool {
     pub(crate) input: InputCheck,
     pub(crate) output_check: Option<OutputCheck>,
     pub(crate) header_params: Vec<HeaderParam>,
+    /// Whether its author says that it changes nothing.
+    pub(crate) read_only: bool,
     listing: Listing,
 }
 
@@ -80,6 +82,7 @@ impl ReadyTool {
             timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
             label: None,
             single_use: tool.single_use,
+            read_only: tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true)),
             group: tool.group,
             name: tool.name,
             handler: tool.handler,

@@ -1,0 +1,221 @@
+//! From a frame to its answer, or to a flight.
+
+use std::rc::Rc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tracing::Span;
+
+use super::flight::{Begun, Flight, ask_task_queue};
+use super::host::{McpHost, PeerGate};
+use super::outlet::Outlet;
+use crate::limits::Limit;
+use crate::mcp::peer::{AnswerForm, Gate, PeerSession, RpcCall, Taken, With};
+use crate::mcp::{Access, At, Call, ErrorKind, Label};
+use crate::p2p::Remote;
+use crate::p2p::frame::{OpenFrame, write_frame};
+use crate::server::core::CoreState;
+use crate::server::job::{Job, Work};
+
+/// Everything about a stream but its bytes.
+pub(super) struct Requests {
+    pub(super) host: Rc<McpHost>,
+    pub(super) outlet: Rc<Outlet>,
+    pub(super) session: PeerSession,
+    remote: Rc<Remote>,
+    gate: Rc<dyn PeerGate>,
+    /// What the peer may do without a token.
+    access: Access,
+}
+
+impl Drop for Requests {
+    /// Whatever is still in progress has nobody to answer.
+    fn drop(&mut self) {
+        self.outlet.order(super::outlet::Order::Leave);
+    }
+}
+
+/// Whether the stream goes on after a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum After {
+    Serving,
+    /// Nothing more is read.
+    Ending,
+}
+
+/// The gate of a peer at one moment.
+struct GateAt<'a> {
+    gate: &'a dyn PeerGate,
+    core: &'a CoreState,
+    now: Instant,
+}
+
+impl Gate for GateAt<'_> {
+    fn admit(&self) -> Result<(), ErrorKind> {
+        if self.core.shared.budget.is_full() {
+            return Err(ErrorKind::BufferedFull);
+        }
+        self.gate.admit(self.now).map_err(|limit| match limit {
+            Limit::P2pRequestRate => ErrorKind::PeerRate,
+            _ => ErrorKind::TotalRate,
+        })
+    }
+
+    fn access(&self, token: &str) -> Access {
+        self.gate.access(Some(token))
+    }
+}
+
+impl Requests {
+    pub(super) fn new(host: Rc<McpHost>, remote: Rc<Remote>, gate: Rc<dyn PeerGate>) -> Requests {
+        let max_bytes = host.core.shared.limits.max_stream_queue_bytes as usize;
+        let access = gate.access(None);
+        Requests { host, outlet: Outlet::new(max_bytes), session: PeerSession::new(), remote, gate, access }
+    }
+
+    /// How many requests may be in progress at once.
+    pub(super) fn most_in_progress(&self) -> usize {
+        match self.session.is_sequential() {
+            true => 1,
+            false => self.host.core.shared.limits.max_p2p_stream_requests as usize,
+        }
+    }
+
+    /// Takes one frame. What is answered at once is appended to `out`; the rest has a flight of its own.
+    pub(super) fn take(&mut self, frame: &[u8], cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
+        let host = self.host.clone();
+        let core = &*host.core;
+        let begun_at = Instant::now();
+        core.metrics().request_started();
+        let at = At {
+            now: begun_at,
+            core: core.index,
+            principal: &self.remote.principal,
+            full: core.shared.inflight.is_full(),
+            traceparent: None,
+            access: self.access,
+        };
+        let gate = &GateAt { gate: &*self.gate, core, now: begun_at };
+        let with = With { dispatcher: &core.dispatcher, options: &host.options, at, gate };
+        let answer = OpenFrame::begin(out);
+        let taken = self.session.take(&with, frame, out);
+        let form = self.session.form(&host.options);
+        match taken {
+            Taken::Silent(label) => {
+                answer.discard(out);
+                self.end(&label, begun_at);
+            }
+            Taken::Cancel(id, label) => {
+                answer.discard(out);
+                self.outlet.cancel(id);
+                self.end(&label, begun_at);
+            }
+            Taken::Answer(label) => {
+                answer.finish(out);
+                self.end(&label, begun_at);
+            }
+            Taken::Last(label) => {
+                answer.finish(out);
+                self.end(&label, begun_at);
+                return After::Ending;
+            }
+            Taken::Call(call) => self.call(call, form, begun_at, answer, cx, out),
+            Taken::Batch(batch) => {
+                answer.discard(out);
+                self.fly(Work::Batch(Box::new(batch)), None, form, begun_at);
+            }
+            Taken::Feed(feed, id) => {
+                answer.discard(out);
+                self.fly(Work::Feed(Box::new(feed)), Some(id), form, begun_at);
+            }
+            Taken::TaskQueue(call) => {
+                answer.discard(out);
+                self.ask_task_queue(call, form, begun_at);
+            }
+        }
+        After::Serving
+    }
+
+    /// Answers a call that ends at its first poll right here; it costs no task.
+    fn call(
+        &self,
+        mut call: Call,
+        form: AnswerForm,
+        begun_at: Instant,
+        answer: OpenFrame,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let core = &self.host.core;
+        let polled = {
+            let _activity = call.label().tool.map(|tool| core.activity.enter(tool));
+            call.poll(cx, out)
+        };
+        match polled {
+            Poll::Ready(ended) => {
+                let label = form.finish(out, answer.body_start(), Some(call.id()), ended.label);
+                answer.finish(out);
+                self.end(&label, begun_at);
+            }
+            Poll::Pending => {
+                answer.discard(out);
+                let id = crate::mcp::SmallText::from(call.id());
+                self.fly(Work::Call(Box::new(call)), Some(id.as_str()), form, begun_at);
+            }
+        }
+    }
+
+    fn fly(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) {
+        let flight = Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at));
+        // A scope that is closing takes no new task; the stream closes with it.
+        let _ = self.host.scope.spawn("request of a peer", flight.run());
+    }
+
+    fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant) {
+        let begun = self.begun(Some(call.id.as_str()), form, begun_at);
+        let asking = ask_task_queue(begun, call, self.remote.clone());
+        let _ = self.host.scope.spawn("task queue request of a peer", asking);
+    }
+
+    fn begun(&self, id: Option<&str>, form: AnswerForm, begun_at: Instant) -> Begun {
+        let (host, outlet) = (self.host.clone(), self.outlet.clone());
+        let ticket = outlet.enter(id);
+        Begun { host, outlet, ticket, form, begun_at }
+    }
+
+    /// Refuses a stream that cannot be read on.
+    pub(super) fn refuse_frame(&self, kind: ErrorKind, sentence: String, out: &mut Vec<u8>) {
+        let answer = OpenFrame::begin(out);
+        let taken = self.session.refuse_frame(kind, sentence, out);
+        answer.finish(out);
+        if let Taken::Last(label) = taken {
+            self.host.core.record(&label, Instant::now());
+        }
+    }
+
+    /// Appends what the peer is told without having asked, as far as there is room; true when there was any.
+    pub(super) fn take_notices(&self, cx: &Context<'_>, out: &mut Vec<u8>, room: usize) -> bool {
+        let mut any = false;
+        while out.len() < room {
+            let mut notice = Vec::new();
+            if self.session.poll_notice(cx, &mut notice).is_pending() {
+                break;
+            }
+            write_frame(out, &notice);
+            any = true;
+        }
+        any
+    }
+
+    fn end(&self, label: &Label, begun_at: Instant) {
+        let core = &self.host.core;
+        core.record(label, begun_at);
+        core.metrics().request_ended();
+        tracing::debug!(
+            peer = %self.remote.principal,
+            method = label.method.as_str(),
+            error = label.error.map(|error| error.as_str()),
+            "answered"
+        );
+    }
+}

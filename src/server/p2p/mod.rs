@@ -1,0 +1,3 @@
+//! What the server offers to libp2p peers.
+
+pub(crate) mod mcp;
