@@ -98,7 +98,8 @@ impl PeerStreams {
                 found
             }
         };
-        let stream = connect_any(&addresses, self.timeout).await;
+        // A moment less than all of it, so that the error can say what did not answer.
+        let stream = connect_any(&addresses, self.timeout.mul_f64(0.9)).await;
         let stream = stream.map_err(|error| TransportError::Connect(error.to_string()))?;
         let role = Role::Dialer { expected: Some(self.target.peer_id) };
         let upgraded = upgrade(AsyncStream::new(stream), role, self.identity.keypair(), &self.stack).await;
