@@ -108,7 +108,10 @@ impl PeerStreams {
         let info = Rc::new(Info::of(&self.identity, &[], SERVED));
         let (scope, ending, last) = (self.scope.clone(), stop.clone(), handle.clone());
         let drive = async move {
-            let serve = |stream| drop(scope.spawn("client-serve", serve(stream, Rc::clone(&info))));
+            let serve = |stream| {
+                // A scope that takes no more tasks is ending, and the connection with it.
+                let _ = scope.spawn("client-serve", serve(stream, Rc::clone(&info)));
+            };
             let abort = async {
                 ending.stopped().await;
                 sleep(CLOSE_TIME).await;
