@@ -7,7 +7,7 @@ mod peer_clock;
 mod python;
 
 pub use clock::{MAX_COUNT, MAX_NODE_ID_BYTES, MerkleClock};
-pub use peer_clock::PeerClock;
+pub use peer_clock::{ClockError, PeerClock};
 
 use sha2::{Digest, Sha256};
 

@@ -10,6 +10,15 @@ use serde_json::value::RawValue;
 
 use super::clock::{MAX_COUNT, MAX_NODE_ID_BYTES};
 
+/// Why a peer's clock was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClockError {
+    /// A sentence without an end: what is wrong with the clock.
+    pub message: String,
+    /// Whether it has more nodes than are allowed.
+    pub is_over_limit: bool,
+}
+
 /// What a peer's clock knows of each node. The root that it claims is not looked at.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PeerClock {
@@ -23,9 +32,8 @@ impl PeerClock {
     /// `vector` that is no object counts as empty, and so does an absent one.
     ///
     /// # Errors
-    /// A sentence that says what is wrong: no object, too many nodes, a name or a count that is too large, a count that
-    /// is no number.
-    pub fn read(json: &str, max_entries: usize) -> Result<PeerClock, String> {
+    /// No object, too many nodes, a name or a count that is too large, a count that is no number.
+    pub fn read(json: &str, max_entries: usize) -> Result<PeerClock, ClockError> {
         let reader = MapReader { max_entries: usize::MAX, take: Fields::default() };
         let fields = read_map(json, reader)?;
         let mut vector = match fields.vector.map(RawValue::get) {
@@ -35,7 +43,7 @@ impl PeerClock {
             _ => BTreeMap::new(),
         };
         if let Some(node_id) = fields.node_id.and_then(|raw| name(raw.get())) {
-            check_name(&node_id)?;
+            check_name(&node_id).map_err(|message| ClockError { message, is_over_limit: false })?;
             vector.entry(node_id.into()).or_insert(0);
         }
         Ok(PeerClock { vector })
@@ -89,17 +97,21 @@ impl<'de> Take<'de> for BTreeMap<Box<str>, u64> {
     }
 }
 
+/// The limit's name, which only the error about it contains.
+const LIMIT: &str = "max_p2p_clock_entries";
+
 struct MapReader<T> {
     max_entries: usize,
     take: T,
 }
 
-fn read_map<'de, T: Take<'de>>(json: &'de str, reader: MapReader<T>) -> Result<T, String> {
+fn read_map<'de, T: Take<'de>>(json: &'de str, reader: MapReader<T>) -> Result<T, ClockError> {
     let mut deserializer = serde_json::Deserializer::from_str(json);
     deserializer.deserialize_map(reader).map_err(|error| {
         // The place in the text is no news: the text is one field of a request.
         let text = error.to_string();
-        text.split(" at line ").next().unwrap_or_default().to_owned()
+        let message = text.split(" at line ").next().unwrap_or_default().to_owned();
+        ClockError { is_over_limit: message.contains(LIMIT), message }
     })
 }
 
@@ -115,7 +127,7 @@ impl<'de, T: Take<'de>> Visitor<'de> for MapReader<T> {
             self.take.take(key, map.next_value()?).map_err(A::Error::custom)?;
             if self.take.len() > self.max_entries {
                 return Err(A::Error::custom(format_args!(
-                    "clock.vector has more nodes than max_p2p_clock_entries allows, which is {}",
+                    "clock.vector has more nodes than {LIMIT} allows, which is {}",
                     self.max_entries
                 )));
             }
@@ -199,9 +211,10 @@ mod tests {
             (r#"{"vector":{"a":1,"b":1,"c":1,"d":1,"e":1}}"#, "max_p2p_clock_entries allows, which is 4"),
         ] {
             let error = PeerClock::read(sent, 4).unwrap_err();
-            assert!(error.contains(part), "{sent}: {error}");
+            assert!(error.message.contains(part), "{sent}: {error:?}");
+            assert_eq!(error.is_over_limit, part.contains("max_"), "{sent}");
         }
         let long = format!(r#"{{"node_id":"{}"}}"#, "x".repeat(257));
-        assert!(PeerClock::read(&long, 4).unwrap_err().contains("257 bytes; 256 are allowed"));
+        assert!(PeerClock::read(&long, 4).unwrap_err().message.contains("257 bytes; 256 are allowed"));
     }
 }

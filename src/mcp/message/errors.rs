@@ -219,7 +219,7 @@ mod tests {
         for info in ErrorKind::ALL {
             let Some(code) = info.code else { continue };
             assert!(specified.contains(&code) || !is_reserved_code(code), "{}", info.label);
-            assert_eq!(info.retryable, info.status == 503, "{}", info.label);
+            assert_eq!(info.retryable, matches!(info.status, 503 | 429), "{}", info.label);
         }
     }
 

@@ -64,6 +64,9 @@ fn ours_is_signed_and_small_enough_for_everybody() {
     let envelope = SignedEnvelope::from_protobuf_encoding(&read.signed_peer_record.unwrap()).unwrap();
     let record = PeerRecord::from_signed_envelope_interop(envelope).unwrap();
     assert_eq!((record.peer_id(), record.addresses()), (identity.peer_id(), &many[..MAX_ADDRESSES]));
+    let rsa = include_bytes!("../../../tests/keys/rsa_of_the_specification.key");
+    let info = Info::of(&Identity::from_private_key(rsa).unwrap(), &many, &["/a/1"]);
+    assert!(info.signed_peer_record.is_some() && info.encode().len() + 40 <= MAX_SENT_BYTES);
     // Long names would not fit twice.
     let long: Vec<_> = (0..12).map(|n| address(&format!("/dns/{}{n}/tcp/4001", "a".repeat(240)))).collect();
     let info = Info::of(&identity, &long, &[]);

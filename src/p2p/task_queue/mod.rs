@@ -12,6 +12,8 @@ mod peers;
 mod queue;
 mod refusal;
 mod status;
+#[cfg(test)]
+mod tests;
 mod tools;
 
 use std::sync::Arc;

@@ -20,6 +20,15 @@ const MAX_NAME_BYTES: usize = 256;
 const MAX_TASK_TYPES: usize = 64;
 const MAX_TASK_TYPES_BYTES: usize = 1_024;
 
+/// What became of a report of a peer.
+#[derive(Debug, Default)]
+pub(super) struct Heard {
+    /// What is wrong with its clock, if anything is: a peer is alive whatever its clock.
+    message: Option<String>,
+    /// The limit that cost the clock an entry, or another peer its place.
+    pub(super) limit: Option<Limit>,
+}
+
 /// Why a heartbeat of ours was not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HeartbeatError {
@@ -48,35 +57,36 @@ impl TaskQueue {
         fields: &Fields<'_>,
         caller: &Caller<'_>,
         full_access: bool,
-    ) -> Result<String, Refusal> {
+    ) -> Result<(String, Option<Limit>), Refusal> {
         let transport = &*caller.remote.principal;
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
         let peer = hint.as_deref().unwrap_or(transport);
-        let mut message = None;
+        let mut heard = Heard::default();
         if full_access {
-            message = self.hear(peer, hint.as_deref(), None, fields.raw(Field::Clock), caller);
+            heard = self.hear(peer, hint.as_deref(), None, fields.raw(Field::Clock), caller);
         } else if peer != transport {
             return Err(changes_need(Operation::Heartbeat));
         }
         let scheduler = self.scheduler(caller.now);
-        Ok(self.object(|object| {
+        let json = self.object(|object| {
             status::write_heartbeat(object, peer, &scheduler);
-            object.maybe("message", message.as_deref());
-        }))
+            object.maybe("message", heard.message.as_deref());
+        });
+        Ok((json, heard.limit))
     }
 
     /// Takes note of who claims, with what it says of its clock.
-    pub(super) fn note_claim(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<(), Refusal> {
+    pub(super) fn note_claim(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<Heard, Refusal> {
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
         let peer = hint.as_deref().unwrap_or(&caller.remote.principal);
         let worker = name(fields, &[Field::WorkerId])?.unwrap_or_default();
         let types = [Field::SupportedTaskTypes, Field::TaskTypes];
         let types = fields.list(&types, MAX_TASK_TYPES, MAX_TASK_TYPES_BYTES);
-        self.hear(peer, hint.as_deref(), Some((&worker, types)), fields.raw(Field::Clock), caller);
-        Ok(())
+        let clock = fields.raw(Field::Clock);
+        Ok(self.hear(peer, hint.as_deref(), Some((&worker, types)), clock, caller))
     }
 
-    /// Takes note of a peer. Returns what is wrong with its clock, if anything is: a peer is alive whatever its clock.
+    /// Takes note of a peer.
     fn hear(
         &self,
         peer_id: &str,
@@ -84,7 +94,7 @@ impl TaskQueue {
         worker: Option<(&str, Vec<Box<str>>)>,
         clock: Option<&str>,
         caller: &Caller<'_>,
-    ) -> Option<String> {
+    ) -> Heard {
         let max = usize::try_from(self.options.limits.value(Limit::P2pClockEntries)).unwrap_or(usize::MAX);
         // Peers without a clock send null or nothing, and what is no object says nothing either.
         let clock = clock.filter(|raw| raw.starts_with('{')).map(|raw| PeerClock::read(raw, max));
@@ -95,14 +105,23 @@ impl TaskQueue {
             worker,
         };
         let mut state = lock(&self.state);
-        state.members.hear(report, caller.now);
-        match clock? {
-            Err(problem) => Some(format!("the clock was not merged: {problem}")),
-            Ok(clock) => match state.clock.merge(&clock) {
-                0 => None,
-                left_out => Some(format!("{left_out} entries of the clock found no room")),
-            },
+        let mut heard = Heard::default();
+        heard.limit = state.members.hear(report, caller.now).then_some(Limit::P2pPeers);
+        match clock {
+            None => {}
+            Some(Err(error)) => {
+                heard.limit = error.is_over_limit.then_some(Limit::P2pClockEntries).or(heard.limit);
+                heard.message = Some(format!("the clock was not merged: {}", error.message));
+            }
+            Some(Ok(clock)) => {
+                let left_out = state.clock.merge(&clock);
+                if left_out > 0 {
+                    heard.limit = Some(Limit::P2pClockEntries);
+                    heard.message = Some(format!("{left_out} entries of the clock found no room"));
+                }
+            }
         }
+        heard
     }
 
     /// The line that tells another node that this one is alive, its newline included. `token` is the shared token where

@@ -56,7 +56,7 @@ pub(super) struct State {
 
 /// How far a request came without waiting.
 enum Begun<'a> {
-    Answer(String),
+    Answer(String, Option<Limit>),
     CallTool(tools::Asked<'a>, bool),
 }
 
@@ -86,7 +86,9 @@ impl TaskQueue {
     pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, tools: &dyn CallTool) -> Answered {
         let mut operation = None;
         let (name, call) = match self.begin(request, caller, &mut operation) {
-            Ok(Begun::Answer(json)) => return self.finish(operation, json, None),
+            Ok(Begun::Answer(json, limit)) => {
+                return Answered { limit, ..self.finish(operation, json, None) };
+            }
             Err(refusal) => return self.refuse(operation, &refusal),
             Ok(Begun::CallTool(asked, full_access)) => {
                 let call = ToolCall {
@@ -149,15 +151,18 @@ impl TaskQueue {
         *operation = Some(asked);
         self.check(asked, &fields, full_access)?;
         match asked {
-            Operation::Status => Ok(Begun::Answer(self.status(&fields, caller))),
-            Operation::Heartbeat => self.heartbeat(&fields, caller, full_access).map(Begun::Answer),
+            Operation::Status => Ok(Begun::Answer(self.status(&fields, caller), None)),
+            Operation::Heartbeat => {
+                let (json, limit) = self.heartbeat(&fields, caller, full_access)?;
+                Ok(Begun::Answer(json, limit))
+            }
             Operation::CallTool => {
                 let max = self.options.limits.duration(Limit::ToolTime);
                 Ok(Begun::CallTool(tools::read(&fields, max)?, full_access))
             }
             Operation::Claim | Operation::ClaimMany => {
-                self.note_claim(&fields, caller)?;
-                Err(queue_unavailable())
+                let limit = self.note_claim(&fields, caller)?.limit;
+                Err(Refusal { limit, ..queue_unavailable() })
             }
             Operation::Wait => fields.number(Field::TimeoutS).and_then(|_| Err(queue_unavailable())),
             _ => Err(queue_unavailable()),

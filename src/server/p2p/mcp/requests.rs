@@ -130,7 +130,7 @@ impl Requests {
             }
             Taken::TaskQueue(call) => {
                 answer.discard(out);
-                self.ask_task_queue(call, form, begun_at);
+                self.ask_task_queue(call, form, begun_at, cx);
             }
         }
         After::Serving
@@ -171,10 +171,12 @@ impl Requests {
         let _ = self.host.scope.spawn("request of a peer", flight.run());
     }
 
-    fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant) {
+    fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant, cx: &mut Context<'_>) {
         let begun = self.begun(Some(call.id.as_str()), form, begun_at);
-        let asking = ask_task_queue(begun, call, self.remote.clone());
-        let _ = self.host.scope.spawn("task queue request of a peer", asking);
+        let mut asking = Box::pin(ask_task_queue(begun, call, self.remote.clone()));
+        if asking.as_mut().poll(cx).is_pending() {
+            let _ = self.host.scope.spawn("task queue request of a peer", asking);
+        }
     }
 
     fn begun(&self, id: Option<&str>, form: AnswerForm, begun_at: Instant) -> Begun {

@@ -93,13 +93,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         self.requests.outlet.watch(cx);
         self.follow_phase();
         for _ in 0..MAX_TURNS {
-            let mut moved = self.take_ahead(cx);
+            // What has ended stands before what is answered now: old peers count on the order.
+            let mut moved = self.collect(cx);
+            moved |= self.take_ahead(cx);
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => moved = true,
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
                 Poll::Pending => {}
             }
-            moved |= self.collect(cx);
             if self.poll_send(cx).is_err() {
                 return Poll::Ready(End::Reset);
             }
@@ -149,9 +150,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
     fn has_room(&self) -> bool {
         let outlet = &self.requests.outlet;
         let max_bytes = self.core().shared.limits.max_stream_queue_bytes as usize;
+        let queued = outlet.queued_bytes();
         !self.is_over
             && outlet.in_progress() < self.requests.most_in_progress()
-            && self.out.len() - self.sent + outlet.queued_bytes() < max_bytes
+            && self.out.len() - self.sent + queued < max_bytes
+            // An answer that was not collected yet stands before that to the next request.
+            && (queued == 0 || !self.requests.session.is_sequential())
     }
 
     /// Whether more is to be read: a server that drains answers what it was sent, and one request of who is quiet.

@@ -24,12 +24,11 @@ pub(super) struct End {
     window: usize,
 }
 
-/// Two ends, each of which holds back its writer at `window` bytes that the other has not read.
+/// Two ends; the second is held back at `window` bytes that the first has not read.
 pub(super) fn pipe(window: usize) -> (End, End) {
     let (one, other) = (Rc::<RefCell<Way>>::default(), Rc::<RefCell<Way>>::default());
-    let end =
-        |reads: &Rc<_>, writes: &Rc<_>| End { reads: Rc::clone(reads), writes: Rc::clone(writes), window };
-    (end(&one, &other), end(&other, &one))
+    let near = End { reads: one.clone(), writes: other.clone(), window: usize::MAX };
+    (near, End { reads: other, writes: one, window })
 }
 
 fn wake(way: &RefCell<Way>) {

@@ -19,7 +19,6 @@ fn differences() -> Vec<(&'static str, usize, Value)> {
         // Nothing of an argument's name reaches the program.
         ("call/rpc_self_arg", 1, json!({"jsonrpc": "2.0", "id": 2, "result": {"content": {"ok": true}}})),
         // Profiles that are not served have no methods.
-        ("policy/evaluate_bad", 1, json!({"jsonrpc": "2.0", "id": 2, "error": method_not_found})),
         ("risk/not_negotiated", 1, json!({"jsonrpc": "2.0", "id": 2, "error": method_not_found})),
     ]
 }
