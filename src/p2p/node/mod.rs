@@ -125,6 +125,11 @@ impl Node {
         self.connections.borrow().len()
     }
 
+    /// Whether this core has a connection to the peer that can be used.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.connections.borrow_mut().find(*peer).is_some()
+    }
+
     /// Accepted connections, those in their handshake included: what a drain waits for.
     pub fn accepted(&self) -> usize {
         let connections = self.connections.borrow();
