@@ -105,10 +105,10 @@ fn openers_wait_while_the_peer_acknowledges_none_and_one_that_gives_up_leaves_no
         for one in &mut opening {
             assert!(poll_once(one).await.is_none(), "256 streams are unanswered");
         }
-        // Half of them give up, the first one after it was told to try again.
+        // Half of them give up. One of those may be the one that was told of the room there is.
         let answered = sim.spawn(async move {
             for _ in 0..5 {
-                sim_echo(&b).await;
+                answer(&b).await;
             }
             b
         });
@@ -119,14 +119,14 @@ fn openers_wait_while_the_peer_acknowledges_none_and_one_that_gives_up_leaves_no
         }
         assert_eq!(a.handle.streams(), 261);
         drop(streams);
-        while a.handle.streams() > 0 || b.handle.streams() > b.kept.borrow().len() {
+        while a.handle.streams() > 0 {
             yield_now().await;
         }
-        assert_eq!(a.handle.streams(), 0);
+        drop(b);
     });
 }
 
-async fn sim_echo(side: &Side) {
+async fn answer(side: &Side) {
     let (mut stream, _) = next(side).await.negotiate(&[ECHO]).await.unwrap();
     stream.write_all(b"answer").await.unwrap();
     stream.flush().await.unwrap();
