@@ -98,7 +98,8 @@ impl PeerStreams {
                 found
             }
         };
-        let stream = connect_any(&addresses, self.timeout).await;
+        // A moment less than all of it, so that the error can say what did not answer.
+        let stream = connect_any(&addresses, self.timeout.mul_f64(0.9)).await;
         let stream = stream.map_err(|error| TransportError::Connect(error.to_string()))?;
         let role = Role::Dialer { expected: Some(self.target.peer_id) };
         let upgraded = upgrade(AsyncStream::new(stream), role, self.identity.keypair(), &self.stack).await;
@@ -107,7 +108,10 @@ impl PeerStreams {
         let info = Rc::new(Info::of(&self.identity, &[], SERVED));
         let (scope, ending, last) = (self.scope.clone(), stop.clone(), handle.clone());
         let drive = async move {
-            let serve = |stream| drop(scope.spawn("client-serve", serve(stream, Rc::clone(&info))));
+            let serve = |stream| {
+                // A scope that takes no more tasks is ending, and the connection with it.
+                let _ = scope.spawn("client-serve", serve(stream, Rc::clone(&info)));
+            };
             let abort = async {
                 ending.stopped().await;
                 sleep(CLOSE_TIME).await;

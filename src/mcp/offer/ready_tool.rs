@@ -51,6 +51,11 @@ struct OutputListing {
 }
 
 impl ReadyTool {
+    /// What it does, as it is listed.
+    pub(crate) fn description(&self) -> &str {
+        &self.listing.description
+    }
+
     /// The error is a sentence without its subject, the tool.
     pub(crate) fn new(tool: Tool, options: &McpOptions) -> Result<ReadyTool, String> {
         check_name(&tool.name)?;
