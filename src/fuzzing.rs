@@ -279,3 +279,8 @@ pub fn multiaddr_text(data: &[u8]) {
         assert_eq!(address.to_string().parse(), Ok(address));
     }
 }
+
+/// Any bytes as a request of the task queue RPC: one line however they are cut, and an answer that any peer can read.
+pub fn task_queue_request(data: &[u8]) {
+    crate::p2p::task_queue::fuzz::fuzz_request(data);
+}
