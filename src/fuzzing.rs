@@ -4,6 +4,7 @@
 
 use crate::http::client::{Asked, EventReader, ResponseReader, ServerEvent, Step};
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
+use crate::p2p::frame::{FrameError, FrameReader};
 
 /// Small limits, so that short inputs go over them.
 const LIMITS: HttpLimits = HttpLimits { head_bytes: 1024, headers: 16, body_bytes: 2048 };
@@ -278,6 +279,43 @@ pub fn multiaddr_text(data: &[u8]) {
         assert!(address.endpoint().is_ok_and(|endpoint| endpoint.port() != 0));
         assert_eq!(address.to_string().parse(), Ok(address));
     }
+}
+
+/// Frames of `/mcp+p2p/1.0.0`: the same however the bytes are cut, in memory that grows with what came.
+pub fn peer_frames(data: &[u8]) {
+    let whole = read_frames(data, || usize::MAX);
+    let mut rng = Rng::new(data.len() as u64);
+    assert_eq!(read_frames(data, || 1 + rng.below(7)), whole, "the result depends on the cuts");
+    assert_eq!(read_frames(data, || 1), whole, "the result depends on the cuts");
+}
+
+fn read_frames(data: &[u8], mut next_cut: impl FnMut() -> usize) -> (Vec<Vec<u8>>, Option<FrameError>, bool) {
+    const MAX_FRAME: u64 = 1024;
+    let mut reader = FrameReader::new(MAX_FRAME);
+    let (mut frames, mut rest) = (Vec::new(), data);
+    while !rest.is_empty() {
+        let (mut input, others) = rest.split_at(next_cut().min(rest.len()));
+        let piece = input.len();
+        rest = others;
+        loop {
+            match reader.next(&mut input) {
+                Ok(Some(frame)) => {
+                    assert!(!frame.is_empty() && frame.len() as u64 <= MAX_FRAME);
+                    frames.push(frame.to_vec());
+                }
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error), false),
+            }
+        }
+        let came = data.len() - rest.len();
+        assert!(input.is_empty() && reader.held_bytes() <= (2 * came).max(piece), "memory ran ahead");
+    }
+    (frames, None, reader.is_midway())
+}
+
+/// Messages of a peer, one a line.
+pub fn peer_messages(data: &[u8]) {
+    crate::mcp::peer::fuzz::fuzz_messages(data);
 }
 
 /// Any bytes as a request of the task queue RPC: one line however they are cut, and an answer that any peer can read.

@@ -47,6 +47,13 @@ const REPLIES: &[&[u8]] = &[
     br#"{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"a:b","blob":"AA=="}],"messages":[{"role":"user","content":{"type":"audio"}}]}}"#,
     br#"[{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1e3}},{"jsonrpc":"2.0","id":"q","method":"ping"}]"#,
 ];
+const FRAMES: &[&[u8]] =
+    &[b"\0\0\0\x02{}\0\0\0\x01x", b"\0\0\x04\x01", b"\0\0\0\0", b"\0\0\x01\0{\"jsonrpc\":\"2.0\""];
+const PEER_MESSAGES: &[&[u8]] = &[
+    b"{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"initialize\"}\n{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"tools.call\",\"params\":{\"name\":\"task_queue.rpc\",\"arguments\":{\"m\":{\"op\":\"status\"}}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-03-26\",\"_meta\":{\"ringmesh/token\":\"t\"}}}\n[{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"say\",\"arguments\":{\"words\":[\"a\"]}}}]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"server/discover\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}\n{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"a\"}}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}",
+];
 /// Messages of two makers, without their length in front.
 const IDENTIFY: &[&[u8]] = &[
     b"\x0a\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x12\x08\x04\x7f\0\0\x01\x06L\xfe\x1a\x10/ipfs/ping/1.0.0\"\x08\x04\x7f\0\0\x01\x06\xe1^*\nipfs/0.1.02\x0fpy-libp2p/0.8.1B\x03\x01\x02\x03",
@@ -157,6 +164,16 @@ fn http_answers() {
 #[test]
 fn event_streams() {
     run(EVENTS, 3_000, fuzzing::event_stream);
+}
+
+#[test]
+fn peer_frames() {
+    run(FRAMES, 3_000, fuzzing::peer_frames);
+}
+
+#[test]
+fn peer_messages() {
+    run(PEER_MESSAGES, 10_000, fuzzing::peer_messages);
 }
 
 #[test]

@@ -57,6 +57,11 @@ fn target() -> &'static Target {
     })
 }
 
+/// The dispatcher of every target.
+pub(crate) fn dispatcher() -> &'static Dispatcher {
+    &target().dispatcher
+}
+
 fn rows() -> ResourceTemplate {
     let read = |variables: BTreeMap<String, String>, _: Context| async move {
         Ok(vec![Contents::text(format!("{variables:?}")), Contents::bytes(*b"\0\x01").mime_type("a/b")])

@@ -9,13 +9,13 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures_lite::FutureExt;
 
-use super::bounded::Place;
 use super::connection::Connection;
 use super::exchange::{self, Serves};
 use super::roster::{Phase, Roster};
 use super::shared::Shared;
 use crate::http::{HttpDate, Reject};
 use crate::limits::Limit;
+use crate::limits::Place;
 use crate::mcp::{Dispatcher, Label};
 use crate::observe::{CoreMetrics, RequestIds};
 use crate::runtime::{self, Activity, Listener, Scope, Stream};

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use tracing::Span;
 
-use super::bounded::{Bounded, Place};
 use super::core::CoreState;
 use super::exchange::Reply;
 use crate::limits::Limit;
+use crate::limits::{Bounded, Place};
 use crate::mcp::{Answer, Batch, Call, ErrorKind, EventHead, Feed, Label, SessionStream};
 
 /// A request in flight.

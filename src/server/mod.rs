@@ -6,7 +6,6 @@
 mod apart;
 mod app;
 mod blocking;
-mod bounded;
 mod budget;
 mod connection;
 mod core;

@@ -79,6 +79,7 @@ fn snapshot(shared: &Shared) -> Snapshot {
         buffered_bytes: shared.budget.held(),
         blocking_running: shared.threads.running(),
         blocking_waiting: shared.threads.waiting(),
+        p2p_peers: None,
         cores: cores(shared),
         process: ProcessStats::read(),
     }

@@ -8,7 +8,6 @@ use socket2::Socket;
 
 use super::Server;
 use super::blocking::{self, Threads};
-use super::bounded::Bounded;
 use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
@@ -19,6 +18,7 @@ use super::shared::{Life, Shared};
 use super::status::Status;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
+use crate::limits::Bounded;
 use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
 use crate::observe::{Metrics, Names};
 use crate::runtime::{self, Watchdog, WatchdogSettings};
@@ -86,6 +86,7 @@ fn names(dispatcher: &Dispatcher) -> Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
         tools: dispatcher.tools().map(str::to_owned).collect(),
         errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
+        ..Names::default()
     }
 }
 

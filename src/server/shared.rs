@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use super::blocking::Threads;
-use super::bounded::Bounded;
 use super::budget::Budget;
 use super::service::Service;
 use crate::config::ServerConfig;
 use crate::http::AccessPolicy;
+use crate::limits::Bounded;
 use crate::limits::Limits;
 use crate::mcp::Dispatcher;
 use crate::observe::{Metrics, Phase};

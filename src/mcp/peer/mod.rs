@@ -11,6 +11,7 @@
 //! The last two may share a stream: a client that probes with `server/discover` and then falls back to `initialize` does.
 
 mod answers;
+pub(crate) mod fuzz;
 mod old;
 mod options;
 mod rpc;

@@ -75,8 +75,13 @@ impl Handle {
         self.shared.refused.get()
     }
 
-    /// Whether no stream can be opened any more: the connection has ended, or is about to.
+    /// Whether the connection has ended.
     pub fn is_closed(&self) -> bool {
+        self.shared.stage() == Stage::Ended
+    }
+
+    /// Whether no stream can be opened any more: the connection has ended, or was told to.
+    pub fn is_ending(&self) -> bool {
         self.shared.stage() != Stage::Open
     }
 

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use super::host::McpHost;
 use super::outlet::{Order, Outlet, Ticket};
+use crate::limits::Place;
 use crate::mcp::peer::{AnswerForm, RpcCall};
 use crate::mcp::{Answer, ErrorKind, Label};
 use crate::p2p::Remote;
 use crate::runtime::Deadline;
-use crate::server::bounded::Place;
 use crate::server::flight::MAX_TURNS;
 use crate::server::job::Job;
 

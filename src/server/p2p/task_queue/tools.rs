@@ -9,13 +9,13 @@ use std::time::Instant;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::limits::Place;
 use crate::mcp::{
     Access, Answer, At, Call, ErrorKind, Label, NoHeaders, Outcome, RequestHead, Transport, json,
 };
 use crate::p2p::LocalBoxFuture;
 use crate::p2p::task_queue::{CallTool, ToolCall, ToolOutcome};
 use crate::runtime::Deadline;
-use crate::server::bounded::Place;
 use crate::server::core::CoreState;
 use crate::server::flight::MAX_TURNS;
 use crate::server::roster::{Member, Phase};

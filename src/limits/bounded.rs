@@ -1,4 +1,4 @@
-//! A bounded count that every core shares: open connections, handlers in flight.
+//! A bounded count that every core shares: open connections, handlers in flight, streams of peers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,6 +13,11 @@ pub(crate) struct Bounded {
 impl Bounded {
     pub(crate) fn new(max: u64) -> Self {
         Self { max, now: Arc::default() }
+    }
+
+    /// How many there are now.
+    pub(crate) fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
     }
 
     /// Whether one more must be refused.
