@@ -171,10 +171,10 @@ fn a_peer_that_never_finishes_the_handshake_is_given_up() {
     let id = Identity::ephemeral();
     run(move |scope| async move {
         let mut options = options();
-        options.p2p.open_timeout = Duration::from_millis(50);
+        options.p2p.open_timeout = Duration::from_secs(1);
         let target = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", id.base58());
         let error = Client::connect(&scope, &target, options).await.unwrap_err();
-        assert!(error.to_string().contains("opening a stream"), "{error}");
+        assert!(error.to_string().contains("no answer within 900 ms"), "{error}");
     });
     drop(silent);
 }

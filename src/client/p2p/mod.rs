@@ -25,6 +25,8 @@ use std::rc::Rc;
 use serde_json::{Map, Value};
 
 use super::transport::{Incoming, LocalBoxFuture, Outgoing, Transport, TransportError};
+use crate::p2p::address::PeerAddress;
+use crate::p2p::node::Node;
 use crate::runtime::Scope;
 use lanes::Lanes;
 
@@ -55,6 +57,12 @@ impl P2pTransport {
     pub fn to(scope: &Scope, target: &str, options: P2pOptions) -> Result<P2pTransport, String> {
         let streams = Rc::new(dial::PeerStreams::new(scope, target, &options)?);
         Ok(Self::new(scope, streams, options))
+    }
+
+    /// Sets up the way to a peer over the connections of a node, which others use too and which lives on. The identity is
+    /// the node's, whatever the options say.
+    pub fn over(scope: &Scope, node: Rc<Node>, target: PeerAddress, options: P2pOptions) -> P2pTransport {
+        Self::new(scope, Rc::new(dial::PeerStreams::over(node, target)), options)
     }
 
     /// Streams that are open now.
