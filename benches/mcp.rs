@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use criterion::measurement::{Measurement, ValueFormatter, WallTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use ringmesh::mcp::{At, Dispatcher, McpOptions, NoHeaders, Outcome, Registry, RequestHead, Transport};
+use ringmesh::mcp::{
+    Access, At, Dispatcher, McpOptions, NoHeaders, Outcome, Registry, RequestHead, Transport,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -105,7 +107,14 @@ impl Measurement for CpuTime {
 
 fn messages(criterion: &mut Criterion<CpuTime>) {
     let dispatcher = dispatcher();
-    let at = At { now: Instant::now(), core: 0, principal: "anonymous", full: false, traceparent: None };
+    let at = At {
+        now: Instant::now(),
+        core: 0,
+        principal: "anonymous",
+        full: false,
+        traceparent: None,
+        access: Access::Full,
+    };
     let mut out = Vec::with_capacity(4096);
     let cases = [
         (

@@ -4,6 +4,7 @@
 
 use crate::http::client::{Asked, EventReader, ResponseReader, ServerEvent, Step};
 use crate::http::{HttpLimits, Progress, Reject, RequestReader};
+use crate::p2p::frame::{FrameError, FrameReader};
 
 /// Small limits, so that short inputs go over them.
 const LIMITS: HttpLimits = HttpLimits { head_bytes: 1024, headers: 16, body_bytes: 2048 };
@@ -236,4 +237,88 @@ pub fn event_stream(data: &[u8]) {
 /// Any bytes as an answer to a client.
 pub fn client_answer(data: &[u8]) {
     crate::client::protocol::fuzz::fuzz_answer(data);
+}
+
+/// Any bytes as an identify message: no panic, within the bounds, and what was read is written and read as itself.
+pub fn identify_message(data: &[u8]) {
+    use crate::p2p::identify::{Info, MAX_ADDRESSES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_PROTOCOLS};
+    let Ok(info) = Info::decode(data) else { return };
+    assert!(data.len() <= MAX_MESSAGE_BYTES);
+    assert!(info.listen_addrs.len() <= MAX_ADDRESSES && info.protocols.len() <= MAX_PROTOCOLS);
+    let texts = info.protocols.iter().chain(&info.agent_version).chain(&info.protocol_version);
+    assert!(texts.clone().all(|text| text.len() <= MAX_NAME_BYTES));
+    for address in info.listen_addrs.iter().chain(&info.observed_addr) {
+        // What peers claim is shown and judged, whatever it is.
+        let _ = (address.to_string(), crate::p2p::address::Endpoint::of(address));
+    }
+    let written = info.encode();
+    assert!(written.len() <= data.len() + 4, "it grows");
+    let length = written.iter().position(|byte| byte & 0x80 == 0).map_or(0, |at| at + 1);
+    assert_eq!(Info::decode(&written[length..]).ok(), Some(info));
+}
+
+/// Any bytes as the text of a multiaddr and of a peer id: no panic, and what can be dialled is written and read as
+/// itself.
+pub fn multiaddr_text(data: &[u8]) {
+    use crate::p2p::address::{
+        Endpoint, PeerAddress, cid, listen_address, multiaddr, peer_id, read_multiaddr,
+    };
+    let text = String::from_utf8_lossy(data);
+    if let Ok(id) = peer_id(&text) {
+        assert_eq!((peer_id(&id.to_base58()), peer_id(&cid(&id))), (Ok(id), Ok(id)));
+    }
+    if let Ok(address) = listen_address(&text) {
+        assert!(listen_address(&multiaddr(address).to_string()).is_ok());
+    }
+    if let Ok(address) = read_multiaddr(&text)
+        && Endpoint::of(&address).is_ok()
+    {
+        assert_eq!(read_multiaddr(&address.to_string()), Ok(address));
+    }
+    if let Ok(address) = text.parse::<PeerAddress>() {
+        assert!(address.endpoint().is_ok_and(|endpoint| endpoint.port() != 0));
+        assert_eq!(address.to_string().parse(), Ok(address));
+    }
+}
+
+/// Frames of `/mcp+p2p/1.0.0`: the same however the bytes are cut, in memory that grows with what came.
+pub fn peer_frames(data: &[u8]) {
+    let whole = read_frames(data, || usize::MAX);
+    let mut rng = Rng::new(data.len() as u64);
+    assert_eq!(read_frames(data, || 1 + rng.below(7)), whole, "the result depends on the cuts");
+    assert_eq!(read_frames(data, || 1), whole, "the result depends on the cuts");
+}
+
+fn read_frames(data: &[u8], mut next_cut: impl FnMut() -> usize) -> (Vec<Vec<u8>>, Option<FrameError>, bool) {
+    const MAX_FRAME: u64 = 1024;
+    let mut reader = FrameReader::new(MAX_FRAME);
+    let (mut frames, mut rest) = (Vec::new(), data);
+    while !rest.is_empty() {
+        let (mut input, others) = rest.split_at(next_cut().min(rest.len()));
+        let piece = input.len();
+        rest = others;
+        loop {
+            match reader.next(&mut input) {
+                Ok(Some(frame)) => {
+                    assert!(!frame.is_empty() && frame.len() as u64 <= MAX_FRAME);
+                    frames.push(frame.to_vec());
+                }
+                Ok(None) => break,
+                Err(error) => return (frames, Some(error), false),
+            }
+        }
+        let came = data.len() - rest.len();
+        assert!(input.is_empty() && reader.held_bytes() <= (2 * came).max(piece), "memory ran ahead");
+    }
+    (frames, None, reader.is_midway())
+}
+
+/// Messages of a peer, one a line.
+pub fn peer_messages(data: &[u8]) {
+    crate::mcp::peer::fuzz::fuzz_messages(data);
+}
+
+/// Any bytes as a request of the task queue RPC: one line however they are cut, and an answer that any peer can read.
+pub fn task_queue_request(data: &[u8]) {
+    crate::p2p::task_queue::fuzz::fuzz_request(data);
 }

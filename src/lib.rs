@@ -28,6 +28,7 @@
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
 //! - [`p2p`]: libp2p: identity, connections, the protocols that peers speak, the node of a core.
+//! - [`scheduler`]: who does what among peers: clocks and their digests.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
 //! - [`http`]: HTTP/1.1, bytes in and bytes out.
@@ -50,6 +51,7 @@ pub mod mcp;
 pub mod observe;
 pub mod p2p;
 pub mod runtime;
+pub mod scheduler;
 pub mod server;
 pub mod tools;
 

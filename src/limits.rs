@@ -3,7 +3,11 @@
 //! A limit keeps one name everywhere: in the configuration file, in the environment (`RINGMESH_<NAME>`), in error
 //! messages and as the `limit` label of the metric `ringmesh_limit_hits_total`.
 
+mod bounded;
+
 use std::time::Duration;
+
+pub(crate) use bounded::{Bounded, Place};
 
 /// What one limit is: the row that configuration, documentation and metrics share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

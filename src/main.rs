@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     match cli::parse() {
         Ok(Command::Serve(serve)) => run(&serve),
         Ok(Command::Check(check)) => cli::run_check(&check),
+        Ok(Command::Id(id)) => cli::run_id(&id),
         Ok(Command::Client(command)) => cli::run_client(*command),
         Ok(Command::Completions(completions)) => cli::print_completions(&completions),
         Ok(Command::Keys(keys)) => cli::run_keys(&keys),

@@ -99,9 +99,10 @@ fn the_names_that_users_have_are_understood() {
     assert_eq!(loaded.config.allowed_hosts, ["mcp.example.com", "[::1]:8000"]);
     assert_eq!((loaded.config.debug, loaded.config.log_filter()), (true, "debug"));
     assert_eq!(loaded.config.log_format, LogFormat::Json);
-    assert!(!loaded.config.p2p_tools);
+    assert!(!loaded.config.p2p);
     assert_eq!(loaded.config.limits.tool_timeout_ms, 2500);
-    assert_eq!(loaded.notes.len(), 2, "{:?}", loaded.notes);
+    assert_eq!(loaded.config.limits.max_p2p_requests_per_s, 5);
+    assert_eq!(loaded.notes.len(), 1, "{:?}", loaded.notes);
 }
 
 #[test]

@@ -47,6 +47,35 @@ const REPLIES: &[&[u8]] = &[
     br#"{"jsonrpc":"2.0","id":1,"result":{"contents":[{"uri":"a:b","blob":"AA=="}],"messages":[{"role":"user","content":{"type":"audio"}}]}}"#,
     br#"[{"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":1,"progress":1e3}},{"jsonrpc":"2.0","id":"q","method":"ping"}]"#,
 ];
+const FRAMES: &[&[u8]] =
+    &[b"\0\0\0\x02{}\0\0\0\x01x", b"\0\0\x04\x01", b"\0\0\0\0", b"\0\0\x01\0{\"jsonrpc\":\"2.0\""];
+const PEER_MESSAGES: &[&[u8]] = &[
+    b"{\"jsonrpc\":\"2.0\",\"id\":[1],\"method\":\"initialize\"}\n{\"jsonrpc\":\"2.0\",\"id\":1.5,\"method\":\"tools.call\",\"params\":{\"name\":\"task_queue.rpc\",\"arguments\":{\"m\":{\"op\":\"status\"}}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-03-26\",\"_meta\":{\"ringmesh/token\":\"t\"}}}\n[{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"say\",\"arguments\":{\"words\":[\"a\"]}}}]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"server/discover\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}\n{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"a\"}}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}",
+];
+/// Messages of two makers, without their length in front.
+const IDENTIFY: &[&[u8]] = &[
+    b"\x0a\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x12\x08\x04\x7f\0\0\x01\x06L\xfe\x1a\x10/ipfs/ping/1.0.0\"\x08\x04\x7f\0\0\x01\x06\xe1^*\nipfs/0.1.02\x0fpy-libp2p/0.8.1B\x03\x01\x02\x03",
+    b"\x12\x0b6\x05a.org\x06\x0f\xa1\xcc\x03\x12\x14)aaaaaaaaaaaaaaaa\x06\0\x011\x1a\x02/a\x1a\x02/bP\x01Y12345678\x9a\x01\x01x",
+];
+const MULTIADDRS: &[&[u8]] = &[
+    b"/ip4/192.0.2.1/tcp/4001/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA",
+    b"/ip6/::1/tcp/0",
+    b"/dns4/a.example.org/tcp/443/p2p/bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
+    b"bafzbeie5745rpv2m6tjyuugywy4d5ewrqgqqhfnf445he3omzpjbx5xqxe",
+    b"QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N",
+    b"/ip4/1.2.3.4/udp/1/quic-v1/webtransport/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ/p2p-circuit",
+    b"/onion3/vww6ybal4bd7szmgncyruucpgfkqahzddi37ktceo3ah7ngmcopnpyyd:1234/memory/1/http-path/a%2fb/garlic32/566niximlxdzpanmn4qouucvua3k7neniwss47li5r6ugoertzuq",
+];
+const REQUESTS: &[&[u8]] = &[
+    b"{\"op\":\"status\",\"detail\":true}\n",
+    b" {\"op\":\" PEER.heartbeat \",\"peer\":\"a\",\"clock\":{\"node_id\":\"n\",\"vector\":{\"n\":3,\"\\u00e9\":\"7\",\"x\":2.5}}}\r\n",
+    b"{\"op\":\"call_tool\",\"tool\":\"t\",\"args\":[1e999],\"timeout_s\":\"0.5\"}\n",
+    b"{\"op\":\"claim\",\"worker_id\":7,\"task_types\":\"a, b\",\"peer_id\":\"p\",\"clock\":null}\n",
+    b"{\"op\":\"wait\",\"task_id\":\"x\",\"timeout_s\":-1,\"timeout_s\":[[[]]]}\n",
+    b"{\"\\u006fp\":\"cache.set\",\"key\":\" \\ud83d\\ude00 \",\"value\":{\"a\":null}}\n",
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -73,6 +102,12 @@ const TOKENS: &[&[u8]] = &[
     b"data: ",
     b"\nid: ",
     b"HTTP/1.1 100 x\r\n\r\n",
+    b"/p2p/",
+    b"/tcp/1",
+    b"/dns/",
+    b"/ip6/",
+    b"\x80\x80",
+    b"\x12\x08\x04\x7f\0\0\x01\x06L\xfe",
 ];
 
 /// One input: a few edits of a corpus entry, or two of them joined.
@@ -129,4 +164,29 @@ fn http_answers() {
 #[test]
 fn event_streams() {
     run(EVENTS, 3_000, fuzzing::event_stream);
+}
+
+#[test]
+fn peer_frames() {
+    run(FRAMES, 3_000, fuzzing::peer_frames);
+}
+
+#[test]
+fn peer_messages() {
+    run(PEER_MESSAGES, 10_000, fuzzing::peer_messages);
+}
+
+#[test]
+fn identify_messages() {
+    run(IDENTIFY, 10_000, fuzzing::identify_message);
+}
+
+#[test]
+fn multiaddr_texts() {
+    run(MULTIADDRS, 10_000, fuzzing::multiaddr_text);
+}
+
+#[test]
+fn task_queue_requests() {
+    run(REQUESTS, 10_000, fuzzing::task_queue_request);
 }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use ringmesh::mcp::{At, Dispatcher, McpOptions, Outcome, Registry, RequestHead};
+use ringmesh::mcp::{Access, At, Dispatcher, McpOptions, Outcome, Registry, RequestHead};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -58,7 +58,14 @@ fn allocations(method: &str, name: Option<&[u8]>, members: &str) -> usize {
         name,
         ..RequestHead::default()
     };
-    let at = At { now: Instant::now(), core: 0, principal: "anonymous", full: false, traceparent: None };
+    let at = At {
+        now: Instant::now(),
+        core: 0,
+        principal: "anonymous",
+        full: false,
+        traceparent: None,
+        access: Access::Full,
+    };
     let mut out = Vec::with_capacity(4096);
     let mut count = 0;
     for _ in 0..2 {

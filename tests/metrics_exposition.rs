@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use ringmesh::limits::Limit;
 use ringmesh::observe::CoreState;
-use ringmesh::observe::metrics::{CONTENT_TYPE, MAX_TOOL_SERIES, Metrics, Names, Snapshot};
+use ringmesh::observe::metrics::{
+    CONTENT_TYPE, DialFailure, Direction, HandshakeFailure, MAX_TOOL_SERIES, Metrics, Names, Snapshot,
+};
 
 /// Samples by their name with labels, as `name{label="value"}`, and families by name with their type.
 #[derive(Debug, Default)]
@@ -82,6 +84,8 @@ fn metrics() -> Arc<Metrics> {
         methods: vec!["tools/call", "tools/list"],
         tools: vec!["echo".to_owned(), "odd \"name\\\n".to_owned()],
         errors: vec!["tool_error", "timeout"],
+        p2p_protocols: vec!["/mcp+p2p/1.0.0", "/ipfs/ping/1.0.0"],
+        p2p_operations: vec!["status", "heartbeat"],
     };
     Metrics::new(&[0, 3], names)
 }
@@ -179,6 +183,46 @@ fn operations_fill_cumulative_histograms_by_method_and_tool() {
 }
 
 #[test]
+fn libp2p_is_told_where_there_is_any() {
+    let metrics = metrics();
+    let (first, second) = (metrics.core(0).p2p(), metrics.core(1).p2p());
+    first.connection_opened(Direction::Accepted);
+    second.connection_opened(Direction::Dialled);
+    second.connection_closed(Direction::Dialled);
+    first.handshake_failed(HandshakeFailure::Noise);
+    first.dialled(Some(DialFailure::WrongPeer), Duration::from_secs(1));
+    second.dialled(None, Duration::from_millis(3));
+    second.pooled(2);
+    first.stream_opened(1);
+    second.stream_opened(9);
+    second.stream_closed(9);
+    metrics.core(0).p2p_operation(0, true, Duration::from_micros(70));
+    assert!(!metrics.render(&Snapshot::default()).contains("ringmesh_p2p_"), "there is no libp2p");
+    let snapshot = Snapshot { p2p_peers: Some(5), ..Snapshot::default() };
+    let scrape = Scrape::parse(&metrics.render(&snapshot));
+    for (series, value) in [
+        ("peers_known", 5.0),
+        ("connections_open{direction=\"accepted\"}", 1.0),
+        ("connections_open{direction=\"dialled\"}", 0.0),
+        ("connections_total{direction=\"dialled\"}", 1.0),
+        ("handshakes_failed_total{reason=\"noise\"}", 1.0),
+        ("handshakes_failed_total{reason=\"timeout\"}", 0.0),
+        ("dials_total", 2.0),
+        ("dials_failed_total{reason=\"wrong_peer\"}", 1.0),
+        ("dial_duration_seconds_count", 1.0),
+        ("pool_connections", 2.0),
+        ("streams_open{protocol=\"/ipfs/ping/1.0.0\"}", 1.0),
+        ("streams_open{protocol=\"_other\"}", 0.0),
+        ("streams_total{protocol=\"_other\"}", 1.0),
+        ("operation_duration_seconds_count{operation=\"status\"}", 1.0),
+        ("operation_errors_total{operation=\"status\"}", 1.0),
+    ] {
+        assert_eq!(scrape.value(&format!("ringmesh_p2p_{series}")), value, "{series}");
+    }
+    assert_eq!(metrics.p2p_connections_open(), 1);
+}
+
+#[test]
 fn what_has_no_name_is_counted_together() {
     let tools = (0..MAX_TOOL_SERIES + 9).map(|index| format!("tool{index}")).collect();
     let metrics = Metrics::new(&[0], Names { tools, ..Names::default() });
@@ -219,12 +263,14 @@ fn counting_on_one_core_while_another_thread_scrapes_loses_nothing() {
 #[test]
 fn every_family_is_documented_and_every_documented_family_exists() {
     let metrics = metrics();
-    let scrape = Scrape::parse(&metrics.render(&Snapshot::default()));
+    let snapshot = Snapshot { p2p_peers: Some(0), ..Snapshot::default() };
+    let scrape = Scrape::parse(&metrics.render(&snapshot));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/observability.md");
     let text = std::fs::read_to_string(path).unwrap();
     let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
     let is_metric = |name: &&str| {
-        let is_name = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        let is_name =
+            name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
         is_name && ["ringmesh_", "mcp_", "process_"].iter().any(|prefix| name.starts_with(prefix))
     };
     let documented: BTreeSet<&str> = rows.map(|(name, _)| name).filter(is_metric).collect();

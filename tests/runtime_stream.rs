@@ -245,3 +245,20 @@ fn the_adapter_reads_and_writes_like_any_stream() {
         assert!(joined(reader).await == sent);
     });
 }
+
+#[test]
+fn the_adapter_gives_out_first_what_was_read_before_it() {
+    on_executor(|| async {
+        let (mut stream, mut client) = pair().await;
+        client.write_all(b"one ").unwrap();
+        let read_ahead = stream.read().await.unwrap();
+        let mut stream = AsyncStream::with_read_ahead(stream, read_ahead);
+        assert_eq!((stream.peer_addr(), stream.unsent()), (client.local_addr().unwrap(), 0));
+        client.write_all(b"two").unwrap();
+        let mut words = [0; 7];
+        stream.read_exact(&mut words).await.unwrap();
+        assert_eq!(&words, b"one two");
+        stream.write_all(b"answer").await.unwrap();
+        assert_eq!(stream.unsent(), 6);
+    });
+}

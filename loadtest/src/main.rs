@@ -11,6 +11,7 @@ mod end_to_end;
 mod gate;
 mod lane;
 mod options;
+mod p2p;
 mod probe;
 mod procfs;
 mod report;
@@ -38,6 +39,11 @@ fn main() -> ExitCode {
             show(&comparison.markdown());
             comparison.void_runs() > 0
         }),
+        Some(Command::P2p(args)) => p2p::run(args).map(|report| {
+            show(&report.json());
+            report.errors > 0
+        }),
+        Some(Command::P2pCanned(args)) => p2p::serve_canned(args).map(|()| false),
         None => load(&cli.load),
     };
     match outcome {

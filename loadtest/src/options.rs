@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use ringmesh::p2p::address::PeerAddress;
 use serde::Serialize;
 
 use crate::values::{CpuList, Load, NamedCommand};
@@ -23,6 +24,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Start several servers in turn, load each in interleaved rounds, and write a table.
     Compare(CompareArgs),
+    /// Load MCP over libp2p, with the stack that the server has; prints one JSON object.
+    P2p(P2pArgs),
+    /// Serve MCP over libp2p with answers that are always the same: what the stack costs without MCP.
+    P2pCanned(CannedArgs),
 }
 
 /// A protocol revision that the generator speaks.
@@ -185,6 +190,57 @@ pub(crate) struct CompareArgs {
     /// Folder for compare.md and compare.json.
     #[arg(long, default_value = "reports")]
     pub(crate) out: PathBuf,
+}
+
+/// How a load over libp2p uses streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StreamUse {
+    /// A stream for each request.
+    StreamPerRequest,
+    /// A stream for each request in flight, from the start to the end.
+    LongLived,
+    /// No streams: connections that say nothing, to see what one costs.
+    Idle,
+}
+
+/// A load over libp2p against a node that is already there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct P2pArgs {
+    /// The node, as /ip4/127.0.0.1/tcp/4001/p2p/ID.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) target: PeerAddress,
+    /// How streams are used.
+    #[arg(long, value_enum, default_value = "stream-per-request")]
+    pub(crate) mode: StreamUse,
+    /// Requests in flight, all connections together.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..=4096))]
+    pub(crate) in_flight: u32,
+    /// Connections, each of a peer of its own.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) connections: u32,
+    /// Measured time, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub(crate) duration_s: Duration,
+    /// Time before the measurement, in seconds; its samples are left out.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_seconds)]
+    pub(crate) warmup_s: Duration,
+    /// The core of the generator's thread.
+    #[arg(long)]
+    pub(crate) cpu: Option<usize>,
+    /// Process to read CPU time and memory of.
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+}
+
+/// A server that only copies an id into bytes.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct CannedArgs {
+    /// Bytes of each answer, its length included.
+    #[arg(long, default_value_t = 300)]
+    pub(crate) answer_bytes: usize,
+    /// The core of the server's thread.
+    #[arg(long)]
+    pub(crate) cpu: Option<usize>,
 }
 
 fn parse_seconds(text: &str) -> Result<Duration, String> {

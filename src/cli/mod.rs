@@ -1,12 +1,13 @@
-//! The command line: `ringmesh serve`, `check` and `keys`, and the commands that ask a server.
+//! The command line: `ringmesh serve`, `check`, `id` and `keys`, and the commands that ask a server.
 //!
-//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_client`]
-//! and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
+//! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_id`],
+//! [`run_keys`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod client;
 mod completions;
 mod flags;
+mod id;
 mod keys;
 
 use std::ffi::OsString;
@@ -22,6 +23,7 @@ pub use check::{Check, run_check};
 pub use client::{Ask, Call, ClientCommand, FillPrompt, HeaderFlag, Output, Reach, ReadResource, run_client};
 pub use completions::{Completions, print_completions};
 pub use flags::SettingFlags;
+pub use id::{Id, run_id};
 pub use keys::{Keys, KeysAction, Rotate, run_keys};
 
 /// The codes with which the command ends.
@@ -81,6 +83,9 @@ pub enum Command {
     Serve(Serve),
     /// Check whether this machine can run the server, and say what to mend.
     Check(Check),
+    /// Show the peer id of this node, and the addresses that its peers use.
+    #[command(after_help = id::EXAMPLES)]
+    Id(Id),
     /// The commands that ask a server.
     #[command(flatten)]
     Client(Box<ClientCommand>),
@@ -194,6 +199,7 @@ mod tests {
             parse_from(["ringmesh", "serve", "--listen", "[::1]:0", "--debug", "--print-config"]).unwrap();
         assert!(matches!(serve, Command::Serve(Serve { print_config: true, .. })));
         assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
+        assert!(matches!(parse_from(["ringmesh", "id", "--json"]).unwrap(), Command::Id(_)));
         assert!(matches!(parse_from(["ringmesh", "keys", "rotate"]).unwrap(), Command::Keys(_)));
     }
 }

@@ -10,6 +10,7 @@ use super::error::ClientError;
 use super::http::HttpTransport;
 use super::http_sse::HttpSse;
 use super::options::{CallOptions, ClientOptions};
+use super::p2p::P2pTransport;
 use super::results::{RawJson, ServerDescription};
 use super::transport::Transport;
 use super::wire::{Ask, HTTP_SSE_ALONE, Link, ListenFilter, Subscription};
@@ -32,12 +33,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// Connects to an http or https URL, see [`Client::connect_over`]. A server that speaks the HTTP+SSE transport of
-    /// 2024-11-05 and no other is spoken to over that.
+    /// Connects to an http or https URL, or to a peer at a libp2p multiaddr (`/ip4/…/tcp/…/p2p/ID`), see
+    /// [`Client::connect_over`]. An HTTP server that speaks the HTTP+SSE transport of 2024-11-05 and no other is spoken
+    /// to over that.
     ///
     /// # Errors
-    /// [`ClientError::Options`] for a URL or for options that cannot work, and as [`Client::connect_over`].
+    /// [`ClientError::Options`] for a target or for options that cannot work, and as [`Client::connect_over`].
     pub async fn connect(scope: &Scope, target: &str, options: ClientOptions) -> Result<Client, ClientError> {
+        if target.starts_with('/') {
+            let mut p2p = options.p2p.clone();
+            p2p.max_frame_bytes = p2p.max_frame_bytes.min(options.limits.max_message_bytes);
+            let transport = P2pTransport::to(scope, target, p2p);
+            let transport = transport.map_err(|why| ClientError::Options(format!("bad target: {why}")))?;
+            return Self::connect_over(scope, Rc::new(transport), options).await;
+        }
         let mut http = options.http.clone();
         let max = options.limits.max_message_bytes;
         http.limits.body_bytes = http.limits.body_bytes.min(max);

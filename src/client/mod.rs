@@ -26,6 +26,7 @@
 //! | requests, streams, sessions, subscriptions on their way | `wire/` |
 //! | the seam to what carries messages | `transport` |
 //! | that over HTTP and https | [`http`], and `http_sse` for servers of 2024-11-05 |
+//! | that over libp2p | [`p2p`] |
 
 mod error;
 mod handle;
@@ -34,6 +35,7 @@ pub mod http;
 mod http_sse;
 mod limits;
 mod options;
+pub mod p2p;
 mod primitives;
 pub(crate) mod protocol;
 mod results;

@@ -13,6 +13,7 @@ use super::handlers::{
 };
 use super::http::HttpOptions;
 use super::limits::ClientLimits;
+use super::p2p::P2pOptions;
 use super::retry::RetryPolicy;
 use crate::mcp::{LogLevel, Revision};
 
@@ -45,6 +46,9 @@ pub struct ClientOptions {
     /// How [`super::Client::connect`] reaches the server: connections, further headers, certificates. No answer may be
     /// longer than `limits.max_message_bytes`, whatever stands here.
     pub http: HttpOptions,
+    /// How [`super::Client::connect`] reaches a peer over libp2p: identity, token, streams. No message may be longer than
+    /// `limits.max_message_bytes`, whatever stands here.
+    pub p2p: P2pOptions,
     pub(crate) handlers: Handlers,
 }
 
@@ -63,6 +67,7 @@ impl ClientOptions {
             check_output: true,
             limits: ClientLimits::default(),
             http: HttpOptions::default(),
+            p2p: P2pOptions::default(),
             handlers: Handlers::default(),
         }
     }

@@ -1,13 +1,17 @@
 //! The seam between the protocol and what carries it: one exchange out, one answer or stream of events back.
 //!
-//! The protocol above knows no sockets; a transport below knows no JSON. Over HTTP an exchange is a request and its
-//! response; over a bare stream of messages, where [`Transport::has_headers`] is false, the head is not carried.
+//! The protocol above knows no sockets. A transport below does not judge messages: over HTTP an exchange is a request and
+//! its response, and what they say is nothing to it. Over a bare stream of messages, where [`Transport::has_headers`] is
+//! false, the head is not carried, and the transport reads of each message its kind and its ids, to bring it to the
+//! exchange that it belongs to; [`OutgoingHead::session_id`] then tells it which stream the session is.
 
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
+
+use serde_json::{Map, Value};
 
 /// A future of one executor; it cannot move between threads.
 pub type LocalBoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -21,6 +25,12 @@ pub trait Transport {
 
     /// True where [`Outgoing::head`] is carried (Streamable HTTP), false on a bare stream of messages.
     fn has_headers(&self) -> bool;
+
+    /// Members that `_meta` of each request carries to this server: a token, for instance. A transport that has such
+    /// sends nothing before the server has proved who it is. They are never shown.
+    fn request_meta(&self) -> Map<String, Value> {
+        Map::new()
+    }
 
     /// What the user named, for messages, without secrets.
     fn target(&self) -> &str;
@@ -91,9 +101,10 @@ impl fmt::Debug for OutgoingHead {
 
 /// The head of an answer, and what follows it.
 pub struct Incoming {
-    /// The status code of HTTP; 200 for any answer of a transport that has none.
+    /// The status code of HTTP. A transport that has none says 200 for any answer, 202 for what needs none, 404 when
+    /// the session is lost, and 405 for a verb that has no meaning there.
     pub status: u16,
-    /// `Mcp-Session-Id`.
+    /// `Mcp-Session-Id`, or the transport's own name for the session.
     pub session_id: Option<String>,
     /// `Retry-After`, as the time from now.
     pub retry_after: Option<Duration>,

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Answer, At, Context, Dispatcher, Elicitation, LogLevel, McpOptions, NoHeaders, Outcome, Registry,
+    Access, Answer, At, Context, Dispatcher, Elicitation, LogLevel, McpOptions, NoHeaders, Outcome, Registry,
     RequestHead,
 };
 use super::{
@@ -57,6 +57,11 @@ fn target() -> &'static Target {
     })
 }
 
+/// The dispatcher of every target.
+pub(crate) fn dispatcher() -> &'static Dispatcher {
+    &target().dispatcher
+}
+
 fn rows() -> ResourceTemplate {
     let read = |variables: BTreeMap<String, String>, _: Context| async move {
         Ok(vec![Contents::text(format!("{variables:?}")), Contents::bytes(*b"\0\x01").mime_type("a/b")])
@@ -73,7 +78,7 @@ fn greet() -> Prompt {
 }
 
 fn open(dispatcher: &Dispatcher, now: Instant) -> String {
-    let at = At { now, core: 0, principal: "fuzz", full: false, traceparent: None };
+    let at = At { now, core: 0, principal: "fuzz", full: false, traceparent: None, access: Access::Full };
     let initialize =
         br#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25",
         "capabilities":{"elicitation":{"url":{}}}}}"#;
@@ -106,7 +111,14 @@ pub fn fuzz_envelope(body: &[u8]) {
     let legacy = RequestHead { session_id: Some(target.session.as_bytes()), ..http() };
     let stream = RequestHead { transport: Transport::Stream, params: &NoHeaders, ..RequestHead::default() };
     for head in [modern, legacy, stream] {
-        let at = At { now: target.now, core: 0, principal: "fuzz", full: false, traceparent: Some(body) };
+        let at = At {
+            now: target.now,
+            core: 0,
+            principal: "fuzz",
+            full: false,
+            traceparent: Some(body),
+            access: Access::Full,
+        };
         let mut out = Vec::new();
         let answer = match target.dispatcher.post(&head, body, &at, &mut out) {
             Outcome::Answer(answer) => answer,

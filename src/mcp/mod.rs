@@ -16,6 +16,7 @@
 //! | `call` | a running call: context, events, cancellation, outcome |
 //! | `listen` | who is told of changes |
 //! | `session` | sessions of the revisions before 2026-07-28 |
+//! | `peer` | one stream of messages in both directions, with whatever revision the peer speaks |
 
 mod ask;
 mod call;
@@ -24,6 +25,7 @@ pub mod fuzz;
 mod listen;
 mod message;
 mod offer;
+pub(crate) mod peer;
 mod schema;
 mod serve;
 mod session;
@@ -44,7 +46,7 @@ pub use message::answer::{Answer, Label, Outcome};
 pub use message::capability::{Capability, ClientCapabilities};
 pub use message::era::{Era, Revision};
 pub use message::errors::{ErrorInfo, ErrorKind};
-pub use message::head::{At, HeaderLookup, NoHeaders, RequestHead, Transport};
+pub use message::head::{Access, At, HeaderLookup, NoHeaders, RequestHead, Transport};
 pub use message::level::LogLevel;
 pub use message::method::MethodKind;
 pub use offer::blocking::{Offload, OffloadFull};
@@ -73,7 +75,11 @@ pub use session::entry::SessionId;
 pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
 
+pub(crate) use message::json;
+pub(crate) use message::scan::{ScanError, Scanner, text as scanned_text};
+pub(crate) use message::small_text::SmallText;
 pub(crate) use serve::channel::Posted;
+pub(crate) use session::entry::same_id;
 pub(crate) use session::writer::SessionStream;
 
 use std::sync::{Mutex, MutexGuard};

@@ -3,14 +3,19 @@
 //! The main path: [`node`] accepts or dials a connection → [`stack`] secures and multiplexes it → each stream that a peer
 //! opens goes to [`identify`], [`ping`] or to the [`Service`] that the node was given.
 
+pub mod access;
 pub mod address;
 pub mod frame;
 pub mod identify;
 pub mod identity;
 pub mod line;
 pub mod node;
+pub mod outbound;
 pub mod peers;
 pub mod ping;
+#[cfg(test)]
+pub(crate) mod pipe;
+pub mod rpc_client;
 mod service;
 pub mod stack;
 pub mod task_queue;

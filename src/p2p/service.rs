@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::rc::Rc;
 
 use super::PeerId;
+use super::peers::ConnectionPlace;
 use super::stack::PeerStream;
 
 /// A future of one executor; it cannot move between threads.
@@ -40,11 +41,13 @@ pub trait Service {
     /// The protocols, in the order of the index given to [`Service::serve`].
     fn protocols(&self) -> &'static [&'static str];
 
-    /// Serves one stream whose protocol is agreed, to its end. Dropping the future resets the stream.
+    /// Serves one stream whose protocol is agreed, to its end. Dropping the future resets the stream. `place` is the
+    /// connection's in the table of peers: it admits the peer's requests.
     fn serve(
         self: Rc<Self>,
         protocol: usize,
         stream: PeerStream,
         remote: Rc<Remote>,
+        place: Rc<ConnectionPlace>,
     ) -> LocalBoxFuture<'static, ()>;
 }

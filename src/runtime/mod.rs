@@ -26,6 +26,7 @@ pub mod file;
 mod listener;
 mod panics;
 pub mod preflight;
+mod private_file;
 mod queues;
 mod resolve;
 mod scope;
@@ -51,6 +52,7 @@ pub use executor::{
 };
 pub use listener::{Listener, ListenerStopper, bind_reserved};
 pub use panics::panic_message;
+pub use private_file::{Links, read_private};
 pub use queues::Queue;
 pub use resolve::{ResolveError, resolve};
 pub use scope::{BoxError, Cancelled, Scope, ScopeClosed, ScopeError, ScopeOptions, TaskOutcome, WaitIdle};

@@ -1,6 +1,7 @@
 //! A [`Stream`] for code that wants `AsyncRead` and `AsyncWrite`.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
@@ -26,6 +27,27 @@ impl AsyncStream {
     /// Wraps a stream.
     pub fn new(stream: Stream) -> Self {
         Self { stream, unread: None, pending: Vec::new() }
+    }
+
+    /// Wraps a stream of which `read_ahead` was read already: it is what the adapter gives out first.
+    pub fn with_read_ahead(stream: Stream, read_ahead: Buf) -> Self {
+        let unread = (!read_ahead.is_empty()).then_some((read_ahead, 0));
+        Self { stream, unread, pending: Vec::new() }
+    }
+
+    /// Bytes that were written and that the kernel has not taken yet.
+    pub fn unsent(&self) -> usize {
+        self.pending.len() + self.stream.staged()
+    }
+
+    /// The other side's address.
+    pub fn peer_addr(&self) -> SocketAddr {
+        self.stream.peer_addr()
+    }
+
+    /// Ends the connection with a reset, see [`Stream::abort`].
+    pub fn abort(self) {
+        self.stream.abort();
     }
 
     /// The stream underneath. Bytes read ahead are lost to it, so take it back only between messages.
@@ -63,7 +85,7 @@ impl AsyncRead for AsyncStream {
 impl AsyncWrite for AsyncStream {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        if this.pending.len() + this.stream.staged() >= STAGE_BYTES {
+        if this.unsent() >= STAGE_BYTES {
             this.stage();
             ready!(this.stream.poll_flush(cx))?;
         }

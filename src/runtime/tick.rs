@@ -88,6 +88,11 @@ async fn run(slot: Arc<CoreSlot>) {
     .await
 }
 
+/// Whether this core ticks at all.
+pub(super) fn is_running() -> bool {
+    SLOT.with_borrow(Option::is_some)
+}
+
 /// Whether this core ticks slowly.
 pub(super) fn is_slow() -> bool {
     QUIET.get()

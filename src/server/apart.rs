@@ -5,12 +5,12 @@ use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use super::bounded::Place;
 use super::core::CoreState;
 use super::flight::MAX_TURNS;
 use super::job::Job;
 use super::roster::Phase;
 use crate::limits::Limit;
+use crate::limits::Place;
 use crate::mcp::{Answer, SessionStream};
 use crate::runtime::Deadline;
 

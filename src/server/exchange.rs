@@ -13,7 +13,9 @@ use crate::http::{
     self, CorsGrant, EventStream, HttpDate, JSON, Method, Reject, Request, ResponseHead, write_response,
 };
 use crate::limits::Limit;
-use crate::mcp::{Answer, At, Call, EventHead, HeaderLookup, Outcome, RequestHead, SessionStream, Transport};
+use crate::mcp::{
+    Access, Answer, At, Call, EventHead, HeaderLookup, Outcome, RequestHead, SessionStream, Transport,
+};
 use crate::observe::TraceContext;
 
 /// The name of the one principal there is without authentication.
@@ -149,6 +151,7 @@ pub(super) fn at<'a>(core: &CoreState, request: &Request<'a>, reply: &Reply) -> 
         principal: ANONYMOUS,
         full: core.shared.inflight.is_full(),
         traceparent: request.fields.traceparent,
+        access: Access::Full,
     }
 }
 

@@ -9,13 +9,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::apart::Apart;
-use super::bounded::Place;
 use super::connection::Connection;
 use super::exchange::{self, Reply};
 use super::job::{Job, Work};
 use super::roster::Phase;
 use crate::http::EventStream;
 use crate::limits::Limit;
+use crate::limits::Place;
 use crate::mcp::Answer;
 
 /// Events are moved this often in one turn of the task; then others have the core.

@@ -5,10 +5,10 @@ use std::time::Instant;
 
 use tracing::Span;
 
-use super::bounded::{Bounded, Place};
 use super::core::CoreState;
 use super::exchange::Reply;
 use crate::limits::Limit;
+use crate::limits::{Bounded, Place};
 use crate::mcp::{Answer, Batch, Call, ErrorKind, EventHead, Feed, Label, SessionStream};
 
 /// A request in flight.
@@ -27,7 +27,12 @@ pub(crate) enum Work {
 
 impl Job {
     pub(super) fn new(work: Work, reply: &Reply) -> Self {
-        Self { work, span: reply.span.clone(), begun_at: reply.begun_at }
+        Self::begun(work, reply.span.clone(), reply.begun_at)
+    }
+
+    /// A request that did not come over HTTP.
+    pub(super) fn begun(work: Work, span: Span, begun_at: Instant) -> Self {
+        Self { work, span, begun_at }
     }
 
     /// Runs it on, telling the watchdog what this core is doing.
@@ -123,6 +128,35 @@ impl Job {
             _ => {}
         }
         Poll::Pending
+    }
+
+    /// Stops the work because its client said so; true when there is nothing left to answer. Otherwise it is to be
+    /// polled again, so that a handler can tidy up.
+    pub(super) fn cancel_by_client(&mut self) -> bool {
+        match &mut self.work {
+            Work::Call(call) => {
+                call.cancel_by_client();
+                false
+            }
+            Work::Batch(_) => false,
+            Work::Feed(_) => true,
+        }
+    }
+
+    /// Stops the work because nobody can be answered any more, and counts it.
+    pub(super) fn abandon(&mut self, core: &CoreState) {
+        let label = match &mut self.work {
+            Work::Call(call) => {
+                call.cancel();
+                Label { error: Some(ErrorKind::Cancelled), ..call.label() }
+            }
+            Work::Batch(batch) => {
+                batch.cancel();
+                Label { error: Some(ErrorKind::Cancelled), ..batch.label() }
+            }
+            Work::Feed(feed) => feed.label(),
+        };
+        core.record(&label, self.begun_at);
     }
 
     /// Ends a stream that would go on for as long as the server runs.

@@ -2,18 +2,19 @@
 //! directory, readable by their owner alone.
 
 use std::ffi::OsString;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read as _};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use super::data_dir::{self, DataDir, problem};
 use super::error::ServerError;
+use super::kept::{self, Found, Kept, Nowhere};
 use crate::mcp::RequestStateKeys;
+use crate::runtime::{Links, read_private};
 
-const FILE: &str = "request-state.keys";
+const FILE: &str = RequestStateKeys::FILE;
 /// More than any key file has.
 const MAX_BYTES: u64 = 1024;
+const MEND: &str = "put back a copy, rotate keys that others may have read, or remove it to have new ones made at the \
+                    next start";
 
 /// The keys of a server: from its data directory, or `None` for a key of this process alone.
 ///
@@ -26,32 +27,12 @@ pub(super) fn keys(
 ) -> Result<Option<RequestStateKeys>, ServerError> {
     const MEANING: &str = "a call that waits for its client's answer ends with this process, and no other process can \
                            go on with it (2026-07-28)";
-    if let Some(path) = data_dir {
-        return load_or_create(&DataDir::open(path)?).map(Some);
+    match kept::find_or_make(data_dir, or_default, variable)? {
+        Ok(Found { value, .. }) => return Ok(Some(value)),
+        Err(nowhere @ Nowhere::NotSet) => tracing::info!("{nowhere}: {MEANING}"),
+        Err(nowhere) => tracing::warn!("{nowhere}, or else {MEANING}"),
     }
-    if !or_default {
-        tracing::info!("no data_dir is set: {MEANING}");
-        return Ok(None);
-    }
-    let Some(path) = data_dir::default_path(variable) else {
-        tracing::warn!("there is no place for a data directory; set data_dir, or else {MEANING}");
-        return Ok(None);
-    };
-    let found = DataDir::open(&path).and_then(|directory| {
-        // Only a place that cannot hold anything is passed over, never keys that cannot be trusted.
-        let exists = directory.path(FILE).exists();
-        match load_or_create(&directory) {
-            Err(error) if !exists => Err(error),
-            result => Ok(result),
-        }
-    });
-    match found {
-        Ok(result) => result.map(Some),
-        Err(error) => {
-            tracing::warn!("{error}; set data_dir to a place that can be written, or else {MEANING}");
-            Ok(None)
-        }
-    }
+    Ok(None)
 }
 
 /// Makes a new key current and the current one previous; returns the file that holds them. A server that runs goes on
@@ -65,7 +46,7 @@ pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
         path.ok_or_else(|| problem(Path::new("data_dir"), "it is not set, and there is no default here"))?;
     let directory = DataDir::open(&path)?;
     let _locked = directory.lock()?;
-    let keys = match read(&directory)? {
+    let keys = match RequestStateKeys::read(&directory.path(FILE))? {
         Some(keys) => keys.rotated(),
         None => RequestStateKeys::random(),
     };
@@ -74,65 +55,27 @@ pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
     Ok(directory.path(FILE))
 }
 
-fn load_or_create(directory: &DataDir) -> Result<RequestStateKeys, ServerError> {
-    if let Some(keys) = read(directory)? {
-        return Ok(keys);
-    }
-    let _locked = directory.lock()?;
-    // Another process may have been faster.
-    if let Some(keys) = read(directory)? {
-        return Ok(keys);
-    }
-    let path = directory.path(FILE);
-    let keys = RequestStateKeys::random().map_err(|error| problem(&path, &format!("no key: {error}")))?;
-    directory.replace(FILE, &keys.to_text())?;
-    tracing::info!("made {}", path.display());
-    Ok(keys)
-}
+impl Kept for RequestStateKeys {
+    const FILE: &'static str = "request-state.keys";
 
-fn read(directory: &DataDir) -> Result<Option<RequestStateKeys>, ServerError> {
-    let path = directory.path(FILE);
-    let wrong = |sentence: &str| problem(&path, sentence);
-    let mut options = OpenOptions::new();
-    let file = match options.read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(wrong(&format!("it cannot be read: {error}"))),
-        Ok(file) => file,
-    };
-    check(&file).map_err(|sentence| wrong(&sentence))?;
-    let mut text = String::new();
-    file.take(MAX_BYTES)
-        .read_to_string(&mut text)
-        .map_err(|error| wrong(&format!("it cannot be read: {error}")))?;
-    match RequestStateKeys::parse(&text) {
-        Ok(keys) => Ok(Some(keys)),
-        Err(sentence) => Err(wrong(&format!(
-            "{sentence}; put back a copy, or remove it to have new keys made at the next start"
-        ))),
+    fn read(path: &Path) -> Result<Option<Self>, ServerError> {
+        let wrong = |sentence: &str| problem(path, &format!("{sentence}; {MEND}"));
+        let content = read_private(path, Links::Refuse, MAX_BYTES).map_err(|sentence| wrong(&sentence))?;
+        let Some(content) = content else { return Ok(None) };
+        let text = String::from_utf8(content).map_err(|_| wrong("it is not text"))?;
+        RequestStateKeys::parse(&text).map(Some).map_err(|sentence| wrong(&sentence))
     }
-}
 
-fn check(file: &File) -> Result<(), String> {
-    let found = file.metadata().map_err(|error| format!("it cannot be looked at: {error}"))?;
-    if !found.is_file() {
-        return Err("it is not a file".to_owned());
-    }
-    let mode = found.mode() & 0o7777;
-    if mode & 0o077 != 0 {
-        return Err(format!(
-            "others may read or write it (mode {mode:04o}); chmod 600 it, and rotate the keys"
-        ));
-    }
-    match found.len() {
-        0 => Err("it is empty; remove it to have new keys made at the next start".to_owned()),
-        len if len >= MAX_BYTES => Err(format!("it has {len} bytes, which no key file has")),
-        _ => Ok(()),
+    fn make() -> Result<(Self, String), String> {
+        let keys = RequestStateKeys::random().map_err(|error| error.to_string())?;
+        let text = keys.to_text();
+        Ok((keys, text))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     use std::sync::{Arc, Barrier};
 
     use super::*;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::{StatusProvider, register};
-use crate::mcp::{At, Dispatcher, McpOptions, Outcome, Registry, RequestHead, Transport};
+use crate::mcp::{Access, At, Dispatcher, McpOptions, Outcome, Registry, RequestHead, Transport};
 
 struct Fixed;
 
@@ -29,7 +29,14 @@ fn call(name: &str, arguments: Value) -> Value {
     let params = json!({"name": name, "arguments": arguments, "_meta": meta});
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string();
     let head = RequestHead { transport: Transport::Stream, ..RequestHead::default() };
-    let at = At { now: Instant::now(), core: 5, principal: "anonymous", full: false, traceparent: None };
+    let at = At {
+        now: Instant::now(),
+        core: 5,
+        principal: "anonymous",
+        full: false,
+        traceparent: None,
+        access: Access::Full,
+    };
     let mut out = Vec::new();
     if let Outcome::Call(mut call) = dispatcher.post(&head, body.as_bytes(), &at, &mut out) {
         let poll = call.poll(&mut Context::from_waker(Waker::noop()), &mut out);

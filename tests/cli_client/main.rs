@@ -11,6 +11,9 @@ mod common;
 mod fake;
 mod https;
 mod interactive;
+#[path = "../common/peer.rs"]
+mod peer;
+mod peers;
 mod real;
 #[path = "../client_http/server.rs"]
 mod server;

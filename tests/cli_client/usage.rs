@@ -5,12 +5,20 @@ use std::os::unix::process::CommandExt as _;
 use super::server::Server;
 use super::{command, ended, fake, ringmesh, succeeded};
 
+/// An address that nobody listens at.
+const PEER: &str = "/ip4/127.0.0.1/tcp/9/p2p/12D3KooWMMm5siUf1HZDte63yYEXQ1mgFwvYkiXRQwNejB5brsHJ";
+
 #[test]
 fn a_wrong_command_line_ends_with_code_2_and_says_why() {
     for (arguments, expected) in [
         (&["tools"][..], "TARGET"),
         (&["tools", "localhost"], "host:port"),
-        (&["tools", "/ip4/127.0.0.1/tcp/4001"], "libp2p"),
+        (&["tools", "/ip4/127.0.0.1/tcp/4001"], "does not end in /p2p/ID"),
+        (&["tools", "/ip4/127.0.0.1/tcp/4001/p2p/nobody"], "nobody"),
+        (&["tools", PEER, "--header", "A: b"], "http and https"),
+        (&["tools", PEER, "--p2p-key-file", "/no/such/file"], "/no/such/file"),
+        (&["tools", PEER, "--p2p-token-file", "/no/such/file"], "/no/such/file"),
+        (&["tools", "a:1", "--p2p-key-file", "/no/such/file"], "for a peer"),
         (&["tools", "ftp://a/"], "http or https"),
         (&["call", "a:1"], "TOOL"),
         (&["call", "a:1", "t", "message"], "key=value"),
@@ -187,7 +195,7 @@ fn the_exit_codes_are_in_the_help_and_completions_are_there_for_each_shell() {
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = succeeded(&["completions", shell]);
-        for word in ["ringmesh", "discover", "protocol-version"] {
+        for word in ["ringmesh", "discover", "protocol-version", "p2p-key-file"] {
             assert!(script.contains(word), "{shell}: {word} is missing");
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use ringmesh::limits::Limits;
 use ringmesh::mcp::{
-    Answer, At, Batch, Call, Dispatcher, Feed, HeaderLookup, Label, McpOptions, Offload, OffloadFull,
+    Access, Answer, At, Batch, Call, Dispatcher, Feed, HeaderLookup, Label, McpOptions, Offload, OffloadFull,
     Outcome, Registry, RequestHead, Transport,
 };
 use serde_json::{Value, json};
@@ -142,7 +142,7 @@ impl Server {
 
     pub(crate) fn at<'a>(&self, headers: &'a Headers) -> At<'a> {
         let principal = headers.principal.as_deref().unwrap_or("anonymous");
-        At { now: self.now, core: 3, principal, full: false, traceparent: None }
+        At { now: self.now, core: 3, principal, full: false, traceparent: None, access: Access::Full }
     }
 
     /// Posts any bytes; a call is polled to its end.

@@ -6,6 +6,9 @@ use super::text::visible;
 use crate::cli::exit;
 use crate::client::{ClientError, ProtocolError, TransportError};
 
+/// What a peer answers to a request that only peers with its token may make.
+const FORBIDDEN: i64 = -33403;
+
 /// Why a command does not end well.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Failure {
@@ -65,6 +68,9 @@ impl From<ClientError> for Failure {
         let mut message = visible(&error.to_string());
         if let ClientError::Http { status: 401 | 403, .. } = &error {
             message.push_str("; what it asks for can be sent with --header");
+        }
+        if error.protocol().is_some_and(|error| error.code == FORBIDDEN) {
+            message.push_str("; a peer's token can be sent with --p2p-token-file");
         }
         let mut failure = Failure::new(code(&error), message);
         match error {

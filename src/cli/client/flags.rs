@@ -8,8 +8,9 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use super::failure::Failure;
-use super::target;
+use super::{peer, target};
 use crate::client::http::HttpOptions;
+use crate::client::p2p::P2pOptions;
 use crate::client::{Revision, Root};
 use crate::mcp::LogLevel;
 
@@ -19,7 +20,8 @@ const MAX_HEADER_FILE_BYTES: u64 = 64 << 10;
 /// How a server is reached and its answer shown.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Reach {
-    /// The server: an http or https URL, or host:port. Without a path, /mcp is meant.
+    /// The server: an http or https URL, or host:port; without a path, /mcp is meant. Or a peer over libp2p:
+    /// /ip4/…/tcp/…/p2p/ID.
     #[arg(value_name = "TARGET")]
     pub target: String,
     /// How the result is written.
@@ -36,6 +38,13 @@ pub struct Reach {
     /// A PEM file of certificate authorities that are trusted beside the system's.
     #[arg(long, value_name = "FILE")]
     pub ca_file: Option<PathBuf>,
+    /// The private key to prove oneself with to a peer; without it, a new one each time.
+    #[arg(long, value_name = "FILE")]
+    pub p2p_key_file: Option<PathBuf>,
+    /// A file with the token that a peer's operator shares; without it, RINGMESH_P2P_TOKEN. It is sent to the peer that
+    /// TARGET names, once that has proved its id.
+    #[arg(long, value_name = "FILE")]
+    pub p2p_token_file: Option<PathBuf>,
     /// The revision to speak, instead of finding out what the server speaks.
     #[arg(long, value_name = "REVISION", value_parser = revisions())]
     pub protocol_version: Option<String>,
@@ -89,8 +98,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 /// What the flags come to.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
-    pub(super) url: String,
+    pub(super) target: String,
     pub(super) http: HttpOptions,
+    pub(super) p2p: P2pOptions,
     pub(super) timeout: Duration,
     pub(super) revision: Option<Revision>,
     pub(super) roots: Vec<Root>,
@@ -100,6 +110,8 @@ pub(super) struct Plan {
 
 impl Reach {
     pub(super) fn plan(&self) -> Result<Plan, Failure> {
+        let target = target::whole(&self.target).map_err(Failure::usage)?;
+        let p2p = peer::options(self)?;
         let mut headers = Vec::new();
         for HeaderFlag(text) in &self.headers {
             match text.strip_prefix('@') {
@@ -109,8 +121,9 @@ impl Reach {
         }
         let http = HttpOptions { headers, ca_file: self.ca_file.clone(), ..HttpOptions::default() };
         Ok(Plan {
-            url: target::url(&self.target).map_err(Failure::usage)?,
+            target,
             http,
+            p2p,
             timeout: self.timeout,
             revision: self.protocol_version.as_deref().and_then(Revision::parse),
             roots: self.roots.iter().map(|path| root(path)).collect::<Result<_, _>>()?,

@@ -12,6 +12,7 @@ mod failure;
 mod flags;
 mod form;
 mod lists;
+mod peer;
 mod save;
 mod schema;
 mod session;
@@ -60,6 +61,7 @@ Examples:
   ringmesh call localhost:8000 search tags=new tags=red 'filter:={\"year\":2026}'
   ringmesh call localhost:8000 echo --json '{\"message\":\"hello\"}'
   ringmesh call https://mcp.example.com/mcp whoami --header @token.txt
+  ringmesh call /ip4/192.0.2.1/tcp/4001/p2p/12D3KooW… echo message=hello
 ";
 
 /// The commands that ask a server.

@@ -95,7 +95,7 @@ async fn work(
 ) -> Result<u8, Failure> {
     let way = Way { output: plan.output, view: View::of_stdout() };
     let options = options(&plan, terminal);
-    let client = Client::connect(scope, &plan.url, options).await?;
+    let client = Client::connect(scope, &plan.target, options).await?;
     connected.replace(Some(client.clone()));
     let Shown { text, failed, faults } = job.run(&client, &way, terminal).await?;
     terminal.clear();
@@ -113,6 +113,9 @@ fn options(plan: &Plan, terminal: &Rc<Terminal>) -> ClientOptions {
     options.limits.max_message_bytes = MAX_MESSAGE_BYTES;
     options.http.limits.body_bytes = MAX_MESSAGE_BYTES;
     options.http.limits.event_bytes = MAX_MESSAGE_BYTES;
+    options.p2p = plan.p2p.clone();
+    options.p2p.max_frame_bytes = MAX_MESSAGE_BYTES;
+    options.p2p.max_waiting_bytes = 2 * MAX_MESSAGE_BYTES;
     options.request_timeout = plan.timeout;
     options.max_request_timeout = if terminal.shows() { plan.timeout.max(MAX_TIMEOUT) } else { plan.timeout };
     options.revision = plan.revision;

@@ -1,18 +1,25 @@
-//! TARGET on the command line: a URL, or what stands for one.
+//! TARGET on the command line: a URL, or what stands for one, or where a peer is.
 
 use crate::client::http::HttpTarget;
+use crate::p2p::address::PeerAddress;
 
 /// Where a server's endpoint is when nobody says otherwise.
 const ENDPOINT: &str = "/mcp";
 
-/// The URL that TARGET means. `host:port` means http, and without a path the endpoint is `/mcp`.
+/// Whether TARGET is a multiaddr, which means a peer.
+pub(super) fn is_peer(target: &str) -> bool {
+    target.starts_with('/')
+}
+
+/// What TARGET means: a multiaddr that ends in the id of a peer, or a URL. `host:port` means http, and without a path
+/// the endpoint is `/mcp`.
 ///
 /// # Errors
 /// A sentence that says what is wrong and what is allowed, without secrets.
-pub(super) fn url(target: &str) -> Result<String, String> {
-    if target.starts_with('/') {
-        let why = "libp2p addresses are not supported here yet; name an http or https URL, or host:port";
-        return Err(format!("bad target: {why}"));
+pub(super) fn whole(target: &str) -> Result<String, String> {
+    if is_peer(target) {
+        let peer = target.parse::<PeerAddress>().map_err(|why| format!("bad target: {why}"))?;
+        return Ok(peer.to_string());
     }
     let url = match target.contains("://") {
         true => target.to_owned(),
@@ -35,7 +42,8 @@ fn with_scheme(target: &str) -> Result<String, String> {
     if is_port || authority.contains('@') {
         return Ok(format!("http://{target}"));
     }
-    Err("bad target: name a URL (http://host/path, https://host/path) or host:port".to_owned())
+    let allowed = "a URL (http://host/path, https://host/path), host:port, or a peer (/ip4/…/tcp/…/p2p/ID)";
+    Err(format!("bad target: name {allowed}"))
 }
 
 #[cfg(test)]
@@ -50,17 +58,23 @@ mod tests {
             ("127.0.0.1:1/other", "http://127.0.0.1:1/other"),
             ("http://a", "http://a/mcp"),
             ("http://a:1?key=x/y", "http://a:1/mcp?key=x/y"),
+            (
+                "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWMMm5siUf1HZDte63yYEXQ1mgFwvYkiXRQwNejB5brsHJ",
+                "/ip4/127.0.0.1/tcp/1/p2p/12D3KooWMMm5siUf1HZDte63yYEXQ1mgFwvYkiXRQwNejB5brsHJ",
+            ),
             ("https://a.example/", "https://a.example/"),
             ("https://a.example/v1/mcp?x", "https://a.example/v1/mcp?x"),
         ] {
-            assert_eq!(url(target).as_deref(), Ok(expected), "{target}");
+            assert_eq!(whole(target).as_deref(), Ok(expected), "{target}");
         }
     }
 
     #[test]
     fn what_is_no_target_is_said() {
         for (target, expected) in [
-            ("/ip4/127.0.0.1/tcp/1", "libp2p"),
+            ("/ip4/127.0.0.1/tcp/1", "does not end in /p2p/ID"),
+            ("/ip4/127.0.0.1/udp/1/p2p/12D3KooWMMm5siUf1HZDte63yYEXQ1mgFwvYkiXRQwNejB5brsHJ", "UDP"),
+            ("/mcp", "multiaddr"),
             ("localhost", "host:port"),
             ("", "host:port"),
             ("ftp://a", "http or https"),
@@ -68,7 +82,7 @@ mod tests {
             ("u:s3cret@a:1", "user name"),
             ("a:0", "from 1 to 65535"),
         ] {
-            let why = url(target).unwrap_err();
+            let why = whole(target).unwrap_err();
             assert!(why.contains(expected) && !why.contains("s3cret"), "{target}: {why}");
         }
     }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::answer::Failure;
 use crate::client::error::{ClientError, ProtocolError};
+use crate::client::transport::TransportError;
 use crate::mcp::Revision;
 
 /// The header does not match the body.
@@ -101,6 +102,10 @@ fn after_failure(failure: &Failure, wish: Wish) -> Next {
             old(wish, failure.error.clone())
         }
         (ClientError::Timeout { .. }, _) if wish.silence_is_old => old(wish, failure.error.clone()),
+        // Some older peers end the stream at what they do not know.
+        (ClientError::Transport { error: TransportError::Closed { .. }, .. }, _) if wish.silence_is_old => {
+            old(wish, failure.error.clone())
+        }
         _ => Next::Fail(failure.error.clone()),
     }
 }
@@ -200,6 +205,9 @@ mod tests {
         assert!(matches!(after_discover(Err(&silent), WISH), Next::Fail(_)));
         let bare = Wish { silence_is_old: true, ..WISH };
         assert!(matches!(after_discover(Err(&silent), bare), Next::Initialize(_)));
+        let closed = Failure::of_transport("t", TransportError::Closed { before_answer: true });
+        assert!(matches!(after_discover(Err(&closed), bare), Next::Initialize(_)));
+        assert!(matches!(after_discover(Err(&closed), WISH), Next::Fail(_)));
     }
 
     #[test]

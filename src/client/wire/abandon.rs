@@ -27,6 +27,12 @@ impl Abandon {
         Abandon { link: Rc::clone(link), session: Rc::clone(attempt.session), id: attempt.id, armed }
     }
 
+    /// For a subscription of 2026-07-28.
+    pub(super) fn of_subscription(link: &Rc<Link>, session: &Rc<Session>, id: u64) -> Self {
+        let armed = !link.transport.has_headers();
+        Abandon { link: Rc::clone(link), session: Rc::clone(session), id, armed }
+    }
+
     /// The request was answered, or never reached the server.
     pub(super) fn disarm(mut self) {
         self.armed = false;

@@ -181,6 +181,7 @@ impl Link {
                 insert("logLevel", level.as_str().into());
             }
         }
+        meta.extend(self.transport.request_meta());
         meta
     }
 

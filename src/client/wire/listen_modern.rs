@@ -5,6 +5,7 @@ use std::rc::Rc;
 use futures_lite::future;
 use serde_json::json;
 
+use super::abandon::Abandon;
 use super::crowd::{Crowd, Patience};
 use super::link::{Ask, Link, Session};
 use super::listen::{ListenFilter, Subscription};
@@ -27,6 +28,15 @@ struct Open {
     source: Box<dyn EventSource>,
     follow: Follow,
     granted: ListenFilter,
+    /// Where no stream of its own ends with it, the server is told.
+    abandon: Option<Abandon>,
+}
+
+impl Open {
+    /// The server has ended it, or cannot be told.
+    fn is_over(&mut self) {
+        self.abandon.take().into_iter().for_each(Abandon::disarm);
+    }
 }
 
 /// What came on a stream.
@@ -73,6 +83,7 @@ impl Link {
             Failure::last(ClientError::Timeout { method, after })
         };
         let mut crowd = Crowd::new(&self.answering);
+        let abandon = Abandon::of_subscription(self, &session, id);
         let exchange = self.transport.exchange(outgoing);
         let incoming = crowd.beside(&mut patience, exchange).await.map_err(late)?;
         let incoming = incoming.map_err(|error| Failure::of_transport(self.transport.target(), error))?;
@@ -83,6 +94,7 @@ impl Link {
                 let found = read_body(&head, content_type.as_deref(), &bytes, id, &self.options.limits);
                 let why = "it is no stream of events";
                 let no_stream = |_| Failure::last(ClientError::malformed("subscriptions/listen", why));
+                abandon.disarm();
                 return Err(found.response.map_or_else(|failure| failure, no_stream));
             }
             _ => return Err(of_status(&head, b"")),
@@ -93,9 +105,14 @@ impl Link {
             let came = self.came(next, id, &mut follow, &session, filter)?;
             let malformed = |why| Err(Failure::last(ClientError::malformed("subscriptions/listen", why)));
             match came.into_iter().next() {
-                Some(Came::Acknowledged(granted)) => return Ok(Open { id, source, follow, granted }),
+                Some(Came::Acknowledged(granted)) => {
+                    return Ok(Open { id, source, follow, granted, abandon: Some(abandon) });
+                }
                 Some(Came::Change(_)) => return malformed("a change came before the acknowledgment"),
-                Some(Came::End) => return malformed("it ended before it was acknowledged"),
+                Some(Came::End) => {
+                    abandon.disarm();
+                    return malformed("it ended before it was acknowledged");
+                }
                 None => {}
             }
         }
@@ -119,6 +136,12 @@ impl Link {
             match message {
                 Message::Response { id: Some(given), outcome } if given == id => {
                     of_outcome(&Head { status: 200, ..Head::default() }, outcome)?;
+                    all.push(Came::End);
+                }
+                // On a bare stream a server may end a subscription so.
+                Message::Notification { method, params }
+                    if method == "notifications/cancelled" && params["requestId"] == id =>
+                {
                     all.push(Came::End);
                 }
                 Message::Notification { method, params } if params["_meta"][SUBSCRIPTION_ID] == id => {
@@ -154,12 +177,16 @@ impl Link {
                     for came in came {
                         match came {
                             Came::Change(change) => self.hear(waiting, change),
-                            Came::End => return Ok(()),
+                            Came::End => {
+                                open.is_over();
+                                return Ok(());
+                            }
                             Came::Acknowledged(_) => {}
                         }
                     }
                 }
                 Err(failure) if failure.may_repeat(true) => {
+                    open.is_over();
                     open = self.open_again(filter, open.follow, failure).await?;
                     self.hear(waiting, Change::Reconnected);
                 }

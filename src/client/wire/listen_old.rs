@@ -51,10 +51,7 @@ impl Link {
     /// It waits a moment for the stream: some servers forget what they have to say before it stands.
     pub(crate) async fn be_present(self: &Rc<Self>) -> Result<Option<Subscription>, ClientError> {
         let session = self.session();
-        if session.revision.is_modern()
-            || !self.transport.has_headers()
-            || !self.options.handlers.want_stream()
-        {
+        if session.revision.is_modern() || !self.options.handlers.want_stream() {
             return Ok(None);
         }
         let waiting = Rc::new(Waiting::new(ListenFilter::default(), 1));

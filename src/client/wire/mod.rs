@@ -17,6 +17,7 @@ mod serve;
 mod session;
 mod standing;
 
+pub(crate) use gate::Gate;
 pub(crate) use known::KnownTool;
 pub(crate) use link::{Ask, Link, NOTICE_TIME};
 pub use listen::{ListenFilter, Subscription};

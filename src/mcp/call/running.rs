@@ -165,6 +165,16 @@ impl Call {
         answer
     }
 
+    /// Tells the handler to stop, because the client does not want the answer any more; it is to be polled once more.
+    pub(crate) fn cancel_by_client(&mut self) {
+        self.state.signals.cancel(CancelReason::Client);
+    }
+
+    /// The request's id as JSON text.
+    pub(crate) fn id(&self) -> &str {
+        self.state.id.as_str()
+    }
+
     /// Tells the handler to stop, because the client went away or the server stops. It may be polled on for as long
     /// as the caller gives it; dropping the call ends it.
     pub fn cancel(&mut self) {

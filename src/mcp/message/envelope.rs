@@ -92,6 +92,7 @@ members! {
         client_capabilities = "io.modelcontextprotocol/clientCapabilities";
         progress_token = "progressToken";
         log_level = "io.modelcontextprotocol/logLevel";
+        token = "ringmesh/token";
     }
 }
 
@@ -136,6 +137,9 @@ impl<'a> Message<'a> {
         whole.ok_or_else(|| scanner.error())
     }
 }
+
+/// The `_meta` key of the shared token, by which a peer shows that it may do more than read. No handler sees it.
+pub(crate) const TOKEN_KEY: &str = "ringmesh/token";
 
 /// The longest request id or progress token that is taken, in bytes of JSON text.
 pub(crate) const MAX_TOKEN_BYTES: usize = 1024;

@@ -148,6 +148,8 @@ errors! {
     PeerRate "peer_rate", Some(-33429), 429 / 429, retry true, limit P2pRequestRate;
     /// All peers together send more requests than they may.
     TotalRate "total_rate", Some(-33429), 429 / 429, retry true, limit P2pTotalRate;
+    /// The process holds as many bytes as it may.
+    BufferedFull "buffered_full", Some(-33503), 503 / 503, retry true, limit BufferedBytes;
     /// A frame that is longer than allowed.
     FrameTooLarge "frame_too_large", Some(-33413), 413 / 413, limit P2pFrameBytes;
     /// The server stops.
@@ -217,7 +219,7 @@ mod tests {
         for info in ErrorKind::ALL {
             let Some(code) = info.code else { continue };
             assert!(specified.contains(&code) || !is_reserved_code(code), "{}", info.label);
-            assert_eq!(info.retryable, info.status == 503, "{}", info.label);
+            assert_eq!(info.retryable, matches!(info.status, 503 | 429), "{}", info.label);
         }
     }
 

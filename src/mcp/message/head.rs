@@ -86,6 +86,15 @@ impl Default for RequestHead<'_> {
     }
 }
 
+/// What the caller of a request may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Everything that is on offer.
+    Full,
+    /// Everything but calling tools that may change something: those without `readOnlyHint`.
+    ReadOnly,
+}
+
 /// When, where and for whom a request is served.
 #[derive(Debug, Clone, Copy)]
 pub struct At<'a> {
@@ -99,4 +108,6 @@ pub struct At<'a> {
     pub full: bool,
     /// The `traceparent` header, for the tool's own tracing.
     pub traceparent: Option<&'a [u8]>,
+    /// What who asks may do.
+    pub access: Access,
 }

@@ -5,6 +5,10 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
+/// A page is cut before it would have more bytes of entries: peers of 2024-11-05 read frames of at most 1 MiB. An entry
+/// that is longer has a page of its own.
+const PAGE_BYTES: usize = (1 << 20) - (64 << 10);
+
 /// The pages of one list.
 #[derive(PartialEq)]
 pub(crate) struct Pages {
@@ -31,10 +35,7 @@ pub(crate) struct Frame<'a> {
 impl Pages {
     /// Cuts `entries` (JSON objects) into pages.
     pub(crate) fn build<T: AsRef<str> + Hash>(member: &str, entries: &[T], frame: &Frame<'_>) -> Pages {
-        let mut chunks: Vec<&[T]> = entries.chunks(frame.page_entries.max(1)).collect();
-        if chunks.is_empty() {
-            chunks.push(&[]);
-        }
+        let chunks = cut(entries, frame.page_entries);
         let generation = fingerprint(entries);
         let pages = chunks.iter().enumerate().map(|(index, chunk)| {
             let next = match index + 1 {
@@ -55,6 +56,23 @@ impl Pages {
     pub(crate) fn result(&self, cursor: Option<&str>) -> Option<&[u8]> {
         self.pages.iter().find(|page| page.cursor.as_deref() == cursor).map(|page| &*page.result)
     }
+}
+
+/// Cuts a list at so many entries, or bytes of them; an empty one is one empty page.
+fn cut<T: AsRef<str>>(entries: &[T], page_entries: usize) -> Vec<&[T]> {
+    let (mut chunks, mut rest) = (Vec::new(), entries);
+    while !rest.is_empty() || chunks.is_empty() {
+        let mut bytes = 0;
+        let fits = |entry: &&T| {
+            bytes += entry.as_ref().len() + 1;
+            bytes <= PAGE_BYTES
+        };
+        let count = rest.iter().take(page_entries.max(1)).take_while(fits).count();
+        let (chunk, others) = rest.split_at(count.max(1).min(rest.len()));
+        chunks.push(chunk);
+        rest = others;
+    }
+    chunks
 }
 
 /// Differs between lists that differ, so that a cursor cannot lead into another list.
@@ -93,6 +111,15 @@ mod tests {
             }
         }
         assert_eq!(seen, [1, 2, 3, 4, 5]);
+    }
+
+    #[test]
+    fn pages_are_cut_by_their_bytes_too() {
+        let half = "1".repeat(PAGE_BYTES / 2);
+        let whole = "2".repeat(PAGE_BYTES + 1);
+        let lengths = |entries: &[&str]| cut(entries, 100).iter().map(|page| page.len()).collect::<Vec<_>>();
+        assert_eq!(lengths(&[&half, "1", &half, &whole, "1", "1"]), [2, 1, 1, 2]);
+        assert_eq!(lengths(&[]), [0]);
     }
 
     #[test]

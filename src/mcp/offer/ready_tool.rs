@@ -30,6 +30,8 @@ pub(crate) struct ReadyTool {
     pub(crate) input: InputCheck,
     pub(crate) output_check: Option<OutputCheck>,
     pub(crate) header_params: Vec<HeaderParam>,
+    /// Whether its author says that it changes nothing.
+    pub(crate) read_only: bool,
     listing: Listing,
 }
 
@@ -49,6 +51,11 @@ struct OutputListing {
 }
 
 impl ReadyTool {
+    /// What it does, as it is listed.
+    pub(crate) fn description(&self) -> &str {
+        &self.listing.description
+    }
+
     /// The error is a sentence without its subject, the tool.
     pub(crate) fn new(tool: Tool, options: &McpOptions) -> Result<ReadyTool, String> {
         check_name(&tool.name)?;
@@ -80,6 +87,7 @@ impl ReadyTool {
             timeout: tool.timeout.unwrap_or_else(|| options.limits.duration(Limit::ToolTime)),
             label: None,
             single_use: tool.single_use,
+            read_only: tool.annotations.as_ref().is_some_and(|hints| hints.read_only_hint == Some(true)),
             group: tool.group,
             name: tool.name,
             handler: tool.handler,

@@ -219,6 +219,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+    use crate::mcp::message::head::Access;
     use crate::mcp::offer::registry::Registry;
     use crate::mcp::serve::options::McpOptions;
 
@@ -230,7 +231,14 @@ mod tests {
             content_type: Some(b"application/json"),
             ..RequestHead::default()
         };
-        let at = At { now: Instant::now(), core: 0, principal: "p", full: false, traceparent: None };
+        let at = At {
+            now: Instant::now(),
+            core: 0,
+            principal: "p",
+            full: false,
+            traceparent: None,
+            access: Access::Full,
+        };
         let mut endpoint = Vec::new();
         let Outcome::Feed(mut feed) = dispatcher.open_channel(&head, &at, "/messages", &mut endpoint) else {
             panic!("the stream opens")

@@ -143,6 +143,14 @@ impl Dispatcher {
         self.shared.tool_labels.iter().map(String::as_str)
     }
 
+    /// What the tool of this name does, as it is listed; `None` where there is none on offer.
+    pub(crate) fn tool_description(&self, name: &str) -> Option<String> {
+        let snapshot = self.snapshot();
+        let catalog = snapshot.catalog();
+        let index = catalog.shelves().tools.find(name)?;
+        Some(catalog.tool(index).description().to_owned())
+    }
+
     pub(crate) fn parse<'a>(&self, body: &'a [u8], message: &mut Message<'a>) -> Result<Form<'a>, Refusal> {
         let text = std::str::from_utf8(body).map_err(|error| {
             let at = error.valid_up_to();

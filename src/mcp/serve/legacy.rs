@@ -223,7 +223,7 @@ impl Dispatcher {
     }
 }
 
-fn check_params(request: &Request<'_>) -> Result<(), Refusal> {
+pub(crate) fn check_params(request: &Request<'_>) -> Result<(), Refusal> {
     let params = &request.message.params;
     let invalid =
         |sentence: String| Err(Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {sentence}")));
@@ -247,7 +247,7 @@ fn level(request: &Request<'_>) -> Result<LogLevel, Refusal> {
         .ok_or_else(|| Refusal::new(ErrorKind::InvalidParams, format!("Invalid params: {BAD_LEVEL}")))
 }
 
-fn full_message(kind: ErrorKind) -> &'static str {
+pub(crate) fn full_message(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::SessionsFull => "Too many sessions are in use (max_sessions); try again later",
         ErrorKind::PrincipalSessionsFull => {

@@ -62,7 +62,7 @@ impl Dispatcher {
 }
 
 /// The checks between parsing and those of the method itself, in the order of the specification.
-fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
+pub(crate) fn check(request: &Request<'_>) -> Result<ClientCapabilities, Refusal> {
     let (version, capabilities) = check_meta(request)?;
     if request.head.transport == Transport::Http {
         headers::check_mirrored(request.head, request.message, request.kind, request.method, &version)

@@ -9,10 +9,10 @@ use crate::mcp::call::context::{CallState, Target};
 use crate::mcp::call::signals::Signals;
 use crate::mcp::message::answer::{Outcome, Refusal, excerpt};
 use crate::mcp::message::capability::ClientCapabilities;
-use crate::mcp::message::envelope::is_string_or_integer;
+use crate::mcp::message::envelope::{TOKEN_KEY, is_string_or_integer};
 use crate::mcp::message::era::Revision;
 use crate::mcp::message::errors::ErrorKind;
-use crate::mcp::message::head::Transport;
+use crate::mcp::message::head::{Access, Transport};
 use crate::mcp::message::level::LogLevel;
 use crate::mcp::message::scan::text;
 use crate::mcp::message::small_text::SmallText;
@@ -43,6 +43,9 @@ impl Dispatcher {
         let index = find_tool(request)?;
         let arguments = arguments(request)?;
         let tool = request.snapshot.catalog().tool(index);
+        if request.at.access != Access::Full && !tool.read_only {
+            return Err(forbidden(&tool.name));
+        }
         if !tool.header_params.is_empty()
             && meta.revision.is_modern()
             && request.head.transport == Transport::Http
@@ -54,6 +57,14 @@ impl Dispatcher {
         let start = |context| tool.handler.start(arguments, &tool.input, context);
         self.begin(request, id, target, meta, start, out)
     }
+}
+
+fn forbidden(tool: &str) -> Refusal {
+    let message = format!(
+        "The tool {tool} may change something, and you may only read: send the shared token in \
+         params._meta[\"{TOKEN_KEY}\"], or have your peer id allowed (p2p_allow_peers) or peers let in (p2p_open)"
+    );
+    Refusal::new(ErrorKind::Forbidden, message)
 }
 
 fn find_tool(request: &Request<'_>) -> Result<u32, Refusal> {

@@ -198,7 +198,7 @@ impl Session {
 }
 
 /// True when two ids are the same value, however their strings are escaped.
-fn same_id(a: &str, b: &str) -> bool {
+pub(crate) fn same_id(a: &str, b: &str) -> bool {
     a == b
         || (a.contains('\\') || b.contains('\\'))
             && matches!((text(a), text(b)), (Some(a), Some(b)) if a == b)

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use super::histogram::{Histogram, Measured, bump};
+use super::p2p::P2pMetrics;
 use crate::limits::Limit;
 
 /// The plain counters of a block.
@@ -35,11 +36,12 @@ pub struct CoreMetrics {
     /// `errors` counters for each method, then for each tool.
     errors: Box<[AtomicU64]>,
     error_kinds: usize,
+    p2p: P2pMetrics,
 }
 
 impl CoreMetrics {
     /// Each count includes the entry for everything else, which is the last.
-    pub(super) fn new(methods: usize, tools: usize, error_kinds: usize) -> Self {
+    pub(super) fn new(methods: usize, tools: usize, error_kinds: usize, p2p: P2pMetrics) -> Self {
         let histograms = |count| std::iter::repeat_with(Histogram::new).take(count).collect();
         Self {
             counters: [const { AtomicU64::new(0) }; COUNTERS],
@@ -51,6 +53,7 @@ impl CoreMetrics {
                 .take((methods + tools) * error_kinds)
                 .collect(),
             error_kinds,
+            p2p,
         }
     }
 
@@ -100,6 +103,16 @@ impl CoreMetrics {
     /// Bytes were written to clients.
     pub fn bytes_sent(&self, bytes: usize) {
         self.count(Counter::BytesSent, bytes as u64);
+    }
+
+    /// What the core's libp2p node counts.
+    pub fn p2p(&self) -> &P2pMetrics {
+        &self.p2p
+    }
+
+    /// An operation between libp2p peers ended, see [`P2pMetrics::operation`].
+    pub fn p2p_operation(&self, operation: usize, error: bool, duration: Duration) {
+        self.p2p.operation(operation, error, duration);
     }
 
     /// A limit was hit and something was refused, cut or closed for it.

@@ -45,15 +45,17 @@ impl Exposition {
     }
 
     /// All samples of one histogram: cumulative buckets in seconds, sum and count.
-    pub(super) fn histogram(&mut self, label: Label<'_>, total: &Total) {
+    pub(super) fn histogram(&mut self, labels: &[Label<'_>], total: &Total) {
         let mut cumulative = 0;
         for (index, count) in total.buckets.iter().enumerate() {
             cumulative += count;
             let bound = BOUNDS_NS.get(index).map_or_else(|| "+Inf".to_owned(), |ns| seconds(*ns).to_string());
-            self.line("_bucket", &[label, ("le", &bound)], cumulative);
+            let mut with_bound = labels.to_vec();
+            with_bound.push(("le", &bound));
+            self.line("_bucket", &with_bound, cumulative);
         }
-        self.line("_sum", &[label], seconds(total.sum_ns));
-        self.line("_count", &[label], cumulative);
+        self.line("_sum", labels, seconds(total.sum_ns));
+        self.line("_count", labels, cumulative);
     }
 
     fn line(&mut self, suffix: &str, labels: &[Label<'_>], value: impl Display) {

@@ -6,13 +6,16 @@
 mod core;
 mod exposition;
 mod histogram;
+mod p2p;
 mod render;
+mod render_p2p;
 
 use std::sync::Arc;
 
 use crossbeam_utils::CachePadded;
 
 pub use self::core::CoreMetrics;
+pub use self::p2p::{DialFailure, Direction, HandshakeFailure, P2pMetrics};
 pub use self::render::Snapshot;
 
 /// The media type of what [`Metrics::render`] writes.
@@ -33,6 +36,10 @@ pub struct Names {
     pub tools: Vec<String>,
     /// Kinds of errors.
     pub errors: Vec<&'static str>,
+    /// Protocols of libp2p streams, in the order of the index given to [`P2pMetrics::stream_opened`].
+    pub p2p_protocols: Vec<&'static str>,
+    /// Operations between libp2p peers, in the order of the index given to [`P2pMetrics::operation`].
+    pub p2p_operations: Vec<&'static str>,
 }
 
 /// The metrics of the process.
@@ -41,6 +48,8 @@ pub struct Metrics {
     methods: Vec<&'static str>,
     tools: Vec<String>,
     errors: Vec<&'static str>,
+    p2p_protocols: Vec<&'static str>,
+    p2p_operations: Vec<&'static str>,
     core_labels: Vec<String>,
     cores: Box<[CachePadded<CoreMetrics>]>,
 }
@@ -48,16 +57,21 @@ pub struct Metrics {
 impl Metrics {
     /// Blocks for these cores (by core number, which becomes the `core` label), with series for these names.
     pub fn new(cores: &[usize], names: Names) -> Arc<Self> {
-        let Names { mut methods, mut tools, mut errors } = names;
+        let Names { mut methods, mut tools, mut errors, mut p2p_protocols, mut p2p_operations } = names;
         tools.truncate(MAX_TOOL_SERIES);
         // An index that is out of range lands on the last entry.
         methods.push(OTHER);
         tools.push(OTHER.to_owned());
         errors.push(OTHER);
-        let block = || CachePadded::new(CoreMetrics::new(methods.len(), tools.len(), errors.len()));
+        p2p_protocols.push(OTHER);
+        p2p_operations.push(OTHER);
+        let block = || {
+            let p2p = P2pMetrics::new(p2p_protocols.len(), p2p_operations.len());
+            CachePadded::new(CoreMetrics::new(methods.len(), tools.len(), errors.len(), p2p))
+        };
         let blocks = cores.iter().map(|_| block()).collect();
         let core_labels = cores.iter().map(usize::to_string).collect();
-        Arc::new(Self { methods, tools, errors, core_labels, cores: blocks })
+        Arc::new(Self { methods, tools, errors, p2p_protocols, p2p_operations, core_labels, cores: blocks })
     }
 
     /// The block of the core with this index (its place in the list given to [`Metrics::new`]).
@@ -71,6 +85,11 @@ impl Metrics {
     /// Connections open now, on all cores.
     pub fn connections_open(&self) -> u64 {
         self.cores.iter().map(|core| core.connections_open()).sum()
+    }
+
+    /// libp2p connections open now, on all cores.
+    pub fn p2p_connections_open(&self) -> u64 {
+        self.cores.iter().map(|core| core.p2p().connections_open()).sum()
     }
 
     /// Requests being answered now, on all cores.

@@ -3,7 +3,7 @@
 use super::core::{Counter, STATUS_CLASSES};
 use super::exposition::{Exposition, Type};
 use super::histogram::{Histogram, Total};
-use super::{CoreMetrics, Metrics};
+use super::{CoreMetrics, Metrics, render_p2p};
 use crate::limits::Limit;
 use crate::observe::probes::CoreState;
 use crate::observe::process::ProcessStats;
@@ -31,6 +31,8 @@ pub struct Snapshot {
     pub blocking_running: u64,
     /// Calls of blocking tools that wait for one.
     pub blocking_waiting: u64,
+    /// libp2p peers that are remembered; `None` where there is no libp2p, and then nothing is said of it.
+    pub p2p_peers: Option<u64>,
     /// The cores as the watchdog sees them; empty without one.
     pub cores: Vec<CoreState>,
     /// The process as the kernel sees it, from [`ProcessStats::read`].
@@ -45,6 +47,7 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
     operations(&mut out, metrics);
     sessions(&mut out, snapshot);
     streams(&mut out, snapshot);
+    render_p2p::render(&mut out, metrics, snapshot);
     cores(&mut out, metrics, snapshot);
     process(&mut out, &snapshot.process);
     out.finish()
@@ -127,7 +130,7 @@ fn operations(out: &mut Exposition, metrics: &Metrics) {
     }
 }
 
-fn used_histogram<'m>(
+pub(super) fn used_histogram<'m>(
     out: &mut Exposition,
     label: (&'static str, &str),
     metrics: &'m Metrics,
@@ -136,7 +139,7 @@ fn used_histogram<'m>(
     let mut total = Total::default();
     metrics.cores.iter().for_each(|core| total.add(histogram(core)));
     if total.count() > 0 {
-        out.histogram(label, &total);
+        out.histogram(&[label], &total);
     }
 }
 

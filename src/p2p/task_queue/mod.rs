@@ -1,1 +1,69 @@
 //! The task queue RPC: from a request to its answer, without a stream.
+//!
+//! One table says which operations there are ([`Operation`]), one which fields they read, one what can go wrong
+//! ([`ErrorCode`]). The order of the checks is that of the protocol: the line, its JSON, that it is an object, who
+//! asks, the operation, its fields. The main path is [`TaskQueue::answer`].
+
+mod codes;
+mod fields;
+pub(crate) mod fuzz;
+mod members;
+mod operations;
+mod peers;
+mod queue;
+mod refusal;
+mod status;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use codes::ErrorCode;
+pub use operations::{OPERATIONS, Operation};
+pub use peers::HeartbeatError;
+pub use queue::{TaskQueue, TaskQueueOptions};
+pub use tools::{CallTool, ToolCall, ToolOutcome};
+
+use super::Remote;
+use crate::limits::Limit;
+use crate::scheduler::MerkleClock;
+
+/// The time, by both clocks: one that only runs on, and the one that people read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Now {
+    /// Decides who is alive and what is over.
+    pub instant: Instant,
+    /// Is told to others: seconds since the epoch.
+    pub unix_s: f64,
+}
+
+/// Who asks, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Caller<'a> {
+    /// The peer, as its connection proved it.
+    pub remote: &'a Remote,
+    /// The time.
+    pub now: Now,
+}
+
+/// An answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// One JSON object on one line, without a newline; always less than 1 MiB.
+    pub json: Vec<u8>,
+    /// The index of the operation in [`OPERATIONS`], to count it by.
+    pub operation: usize,
+    /// What went wrong, if anything did.
+    pub error: Option<ErrorCode>,
+    /// The limit that was hit, where that was the reason.
+    pub limit: Option<Limit>,
+}
+
+/// What is known of the others at one moment.
+struct Scheduler {
+    clock: MerkleClock,
+    /// The last one heard of first.
+    alive: Vec<Arc<members::Member>>,
+}

@@ -1,1 +1,0 @@
-//! The key of a node: made, kept in a file, shown.

@@ -1,1 +1,0 @@
-//! The peers that are known: seen, connected, how far away, what they speak. Shared by the cores.

@@ -1,0 +1,287 @@
+//! One node's side of the RPC, shared by its cores.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use super::codes::ErrorCode;
+use super::fields::{Field, Fields};
+use super::members::Members;
+use super::operations::{Needs, OPERATIONS, Operation, Part};
+use super::refusal::Refusal;
+use super::{Answered, CallTool, Caller, Scheduler, ToolCall, status, tools};
+use crate::limits::{Limit, Limits};
+use crate::mcp::{json, lock};
+use crate::p2p::access::Policy;
+use crate::p2p::line::LineError;
+use crate::scheduler::MerkleClock;
+
+/// An answer stays below this: with its newline, or in the frame of another protocol, it takes less than 1 MiB.
+const MAX_ANSWER_BYTES: usize = (1 << 20) - (4 << 10);
+/// The name under which every node of this protocol keeps its clock.
+const CLOCK_NODE: &str = "taskqueue-service";
+
+/// What a task queue is made of.
+#[derive(Debug, Clone)]
+pub struct TaskQueueOptions {
+    /// This node's id in base58.
+    pub peer_id: Box<str>,
+    /// Who may change state.
+    pub policy: Policy,
+    /// Whether peers may call tools.
+    pub call_tool: bool,
+    /// Whether peers may use the cache.
+    pub cache: bool,
+    /// The session that this node says it belongs to.
+    pub session: Box<str>,
+    /// How long a peer that was not heard of counts as alive.
+    pub peer_timeout: Duration,
+    /// The limits in force.
+    pub limits: Limits,
+}
+
+/// Answers the requests of peers. There is one for the process.
+pub struct TaskQueue {
+    pub(super) options: TaskQueueOptions,
+    status_head: String,
+    pub(super) state: Mutex<State>,
+}
+
+/// What changes: the others, and the clock that counts what was heard of them.
+pub(super) struct State {
+    pub(super) clock: MerkleClock,
+    pub(super) members: Members,
+}
+
+/// How far a request came without waiting.
+enum Begun<'a> {
+    Answer(String, Option<Limit>),
+    CallTool(tools::Asked<'a>, bool),
+}
+
+impl TaskQueue {
+    /// A task queue that has heard of nobody.
+    pub fn new(options: TaskQueueOptions) -> TaskQueue {
+        let max = |limit| usize::try_from(options.limits.value(limit)).unwrap_or(usize::MAX);
+        let state = State {
+            clock: MerkleClock::new(CLOCK_NODE, max(Limit::P2pClockEntries)),
+            members: Members::new(max(Limit::P2pPeers)),
+        };
+        let status_head = status::head(&options.session);
+        TaskQueue { options, status_head, state: Mutex::new(state) }
+    }
+
+    /// This node's id in base58.
+    pub fn peer_id(&self) -> &str {
+        &self.options.peer_id
+    }
+
+    /// The longest line of a request, its newline included.
+    pub fn max_line_bytes(&self) -> usize {
+        usize::try_from(self.options.limits.max_p2p_line_bytes).unwrap_or(usize::MAX)
+    }
+
+    /// Answers one request: a line without its newline, or a JSON object from elsewhere. Only `call_tool` waits.
+    pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, tools: &dyn CallTool) -> Answered {
+        let mut operation = None;
+        let (name, call) = match self.begin(request, caller, &mut operation) {
+            Ok(Begun::Answer(json, limit)) => {
+                return Answered { limit, ..self.finish(operation, json, None) };
+            }
+            Err(refusal) => return self.refuse(operation, &refusal),
+            Ok(Begun::CallTool(asked, full_access)) => {
+                let call = ToolCall {
+                    name: &asked.name,
+                    arguments: &asked.arguments,
+                    timeout: asked.timeout,
+                    full_access,
+                    remote: caller.remote,
+                };
+                (asked.name.clone(), tools.call(call).await)
+            }
+        };
+        let mut error = None;
+        let json = self.object(|object| error = tools::write(object, &name, call));
+        self.finish(operation, json, error)
+    }
+
+    /// The answer to what is no line.
+    pub fn refuse_line(&self, error: LineError) -> Answered {
+        let refusal = match error {
+            LineError::TooLong => {
+                let max = self.max_line_bytes();
+                let message =
+                    format!("a request takes at most {max} bytes (max_p2p_line_bytes), its newline included");
+                Refusal::new(ErrorCode::FrameTooLarge, message).at(Limit::P2pLineBytes)
+            }
+            LineError::MoreThanALine => {
+                Refusal::new(ErrorCode::InvalidJson, "a request is one line, and nothing comes with it")
+            }
+        };
+        self.refuse(None, &refusal)
+    }
+
+    /// The answer to a request that a limit of the server stands against: a rate, or the bytes it may hold.
+    pub fn refuse_for(&self, limit: Limit) -> Answered {
+        let value = self.options.limits.value(limit);
+        let code = match limit {
+            Limit::BufferedBytes => ErrorCode::Overloaded,
+            _ => ErrorCode::RateLimited,
+        };
+        let message = format!("{} is {value}; send the request again later", limit.name());
+        self.refuse(None, &Refusal::new(code, message).at(limit))
+    }
+
+    /// The answer to a request that this node failed at.
+    pub fn internal_error(&self) -> Answered {
+        self.refuse(None, &Refusal::new(ErrorCode::InternalError, "the node failed at this request"))
+    }
+
+    fn begin<'a>(
+        &self,
+        request: &'a [u8],
+        caller: &Caller<'_>,
+        operation: &mut Option<Operation>,
+    ) -> Result<Begun<'a>, Refusal> {
+        let fields = Fields::read(request, self.depth())?;
+        let full_access = self.authenticate(&fields, caller)?;
+        let asked = fields.string(Field::Op).as_deref().and_then(Operation::parse);
+        let asked = asked.ok_or_else(unknown_op)?;
+        *operation = Some(asked);
+        self.check(asked, &fields, full_access)?;
+        match asked {
+            Operation::Status => Ok(Begun::Answer(self.status(&fields, caller), None)),
+            Operation::Heartbeat => {
+                let (json, limit) = self.heartbeat(&fields, caller, full_access)?;
+                Ok(Begun::Answer(json, limit))
+            }
+            Operation::CallTool => {
+                let max = self.options.limits.duration(Limit::ToolTime);
+                Ok(Begun::CallTool(tools::read(&fields, max)?, full_access))
+            }
+            Operation::Claim | Operation::ClaimMany => {
+                let limit = self.note_claim(&fields, caller)?.limit;
+                Err(Refusal { limit, ..queue_unavailable() })
+            }
+            Operation::Wait => fields.number(Field::TimeoutS).and_then(|_| Err(queue_unavailable())),
+            _ => Err(queue_unavailable()),
+        }
+    }
+
+    /// Whether the caller has full access. Without the token that is configured there is no access at all.
+    fn authenticate(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<bool, Refusal> {
+        let policy = &self.options.policy;
+        let token = fields.string(Field::Token);
+        if policy.has_token() && !policy.matches(token.as_deref()) {
+            let message = "this node has a shared token, and a request carries it as token";
+            return Err(Refusal::new(ErrorCode::Unauthorized, message));
+        }
+        Ok(policy.access(caller.remote, token.as_deref()))
+    }
+
+    /// What every operation is checked for: who may ask, what is switched off, what must be there.
+    fn check(&self, operation: Operation, fields: &Fields<'_>, full_access: bool) -> Result<(), Refusal> {
+        let info = operation.info();
+        if info.needs == Needs::FullAccess && !full_access {
+            return Err(changes_need(operation));
+        }
+        match info.part {
+            Part::Cache if !self.options.cache => {
+                let message = "peers may not use the cache of this node; p2p_cache lets them";
+                return Err(Refusal::new(ErrorCode::CacheDisabled, message));
+            }
+            Part::Tools if !self.options.call_tool => {
+                let message = "peers may not call tools of this node; p2p_call_tool lets them";
+                return Err(Refusal::new(ErrorCode::ToolsDisabled, message));
+            }
+            _ => {}
+        }
+        match info.required.iter().find(|(names, _)| fields.text(names).is_none()) {
+            Some((names, code)) => {
+                let message = format!("{} needs {}", operation.name(), names[0].name());
+                Err(Refusal::new(*code, message))
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn status(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> String {
+        let mut json = String::with_capacity(self.status_head.len() + 128);
+        json.push('{');
+        json.push_str(&self.status_head);
+        let detail = self.object(|object| {
+            if fields.flag(Field::Detail) {
+                status::write_detail(object, &self.scheduler(caller.now));
+            }
+        });
+        json.push(',');
+        json.push_str(&detail[1..]);
+        json
+    }
+
+    /// An object that says whose it is.
+    pub(super) fn object(&self, write: impl FnOnce(&mut json::Object<'_>)) -> String {
+        json::object(|object| {
+            write(object);
+            object.string("peer_id", &self.options.peer_id);
+        })
+    }
+
+    fn finish(&self, operation: Option<Operation>, json: String, error: Option<ErrorCode>) -> Answered {
+        if json.len() > MAX_ANSWER_BYTES {
+            let message = format!("the answer would have {} bytes; {MAX_ANSWER_BYTES} fit", json.len());
+            return self.refuse(operation, &Refusal::new(ErrorCode::AnswerTooLarge, message));
+        }
+        Answered { json: json.into_bytes(), operation: index(operation), error, limit: None }
+    }
+
+    fn refuse(&self, operation: Option<Operation>, refusal: &Refusal) -> Answered {
+        let json = self.object(|object| {
+            object.raw("ok", "false");
+            object.string("error", refusal.code.as_str());
+            object.maybe("message", refusal.message.as_deref());
+        });
+        let error = Some(refusal.code);
+        Answered { json: json.into_bytes(), operation: index(operation), error, limit: refusal.limit }
+    }
+
+    /// What is known of the others now.
+    pub(super) fn scheduler(&self, now: super::Now) -> Scheduler {
+        let state = lock(&self.state);
+        let alive = state.members.alive(now.instant, self.options.peer_timeout).cloned().collect();
+        Scheduler { clock: state.clock.clone(), alive }
+    }
+
+    fn depth(&self) -> usize {
+        usize::try_from(self.options.limits.max_json_depth).unwrap_or(usize::MAX)
+    }
+}
+
+impl fmt::Debug for TaskQueue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskQueue").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+fn index(operation: Option<Operation>) -> usize {
+    operation.map_or(OPERATIONS.len() - 1, |operation| operation as usize)
+}
+
+fn unknown_op() -> Refusal {
+    let names: Vec<_> = OPERATIONS[..OPERATIONS.len() - 1].to_vec();
+    Refusal::new(ErrorCode::UnknownOp, format!("op is one of {}", names.join(", ")))
+}
+
+fn queue_unavailable() -> Refusal {
+    Refusal::new(ErrorCode::QueueUnavailable, "this node has no task queue and no cache")
+}
+
+pub(super) fn changes_need(operation: Operation) -> Refusal {
+    let message: Cow<'static, str> = format!(
+        "{} changes state, which needs the shared token, an allowed peer id, or a loopback listener",
+        operation.name()
+    )
+    .into();
+    Refusal::new(ErrorCode::Unauthorized, message)
+}

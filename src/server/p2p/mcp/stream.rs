@@ -1,0 +1,369 @@
+//! The bytes of one stream: frames in, frames out, within the stream's limits and time-outs.
+
+use std::cell::Cell;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_lite::{AsyncRead, AsyncWrite};
+
+use super::outlet::Order;
+use super::requests::{After, Requests};
+use super::waits::{Waiting, Waits};
+use crate::limits::Limit;
+use crate::mcp::ErrorKind;
+use crate::p2p::frame::{FrameError, FrameReader};
+use crate::server::budget::Share;
+use crate::server::core::CoreState;
+use crate::server::flight::MAX_TURNS;
+use crate::server::roster::{Member, Phase};
+
+/// What is read at once.
+const READ_BYTES: usize = 64 << 10;
+/// An answer buffer that has grown past this is not kept.
+const KEPT_BYTES: usize = 256 << 10;
+
+thread_local! {
+    /// Where each stream of the core reads to, so that one that waits holds no buffer.
+    static INPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    /// Where answers are gathered until they are sent.
+    static OUTPUT: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+/// How serving ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum End {
+    /// In order.
+    Close,
+    /// The peer is gone, or broke a time-out.
+    Reset,
+}
+
+pub(super) struct Stream<Io> {
+    pub(super) io: Io,
+    requests: Requests,
+    pub(super) member: Member,
+    reader: FrameReader,
+    /// Was read, and waits until there is room for its requests.
+    ahead: Vec<u8>,
+    /// How much of `ahead` was taken.
+    taken: usize,
+    out: Vec<u8>,
+    /// How much of `out` was sent.
+    sent: usize,
+    is_unflushed: bool,
+    /// Nothing more is read.
+    is_over: bool,
+    /// The peer has closed its side.
+    is_half_closed: bool,
+    share: Share,
+    waits: Waits,
+    phase: Phase,
+    /// Since the server drains.
+    was_asked: bool,
+    was_full: bool,
+}
+
+impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
+    pub(super) fn new(io: Io, requests: Requests) -> Self {
+        let core = requests.host.core.clone();
+        Stream {
+            io,
+            member: core.roster.enter(true),
+            reader: FrameReader::new(core.shared.limits.max_p2p_frame_bytes),
+            share: Share::new(core.shared.budget.clone()),
+            requests,
+            ahead: Vec::new(),
+            taken: 0,
+            out: Vec::new(),
+            sent: 0,
+            is_unflushed: false,
+            is_over: false,
+            is_half_closed: false,
+            waits: Waits::new(),
+            phase: Phase::Serving,
+            was_asked: false,
+            was_full: false,
+        }
+    }
+
+    pub(super) fn core(&self) -> &CoreState {
+        &self.requests.host.core
+    }
+
+    /// Moves everything that can be moved.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        self.member.watch(cx);
+        self.requests.outlet.watch(cx);
+        self.follow_phase();
+        if self.requests.outlet.has_failed() || (self.is_half_closed && self.is_gone(cx)) {
+            return Poll::Ready(End::Reset);
+        }
+        for _ in 0..MAX_TURNS {
+            // What has ended stands before what is answered now: old peers count on the order.
+            let mut moved = self.collect(cx);
+            moved |= self.take_ahead(cx);
+            match self.poll_input(cx) {
+                Poll::Ready(Ok(())) => moved = true,
+                Poll::Ready(Err(end)) => return Poll::Ready(end),
+                Poll::Pending => {}
+            }
+            if self.poll_send(cx).is_err() {
+                return Poll::Ready(End::Reset);
+            }
+            if self.is_done() {
+                return Poll::Ready(End::Close);
+            }
+            if !moved {
+                return self.poll_waits(cx);
+            }
+        }
+        // A peer that never stops asking shares its core.
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Whether a peer that has closed its side is gone altogether: then reading fails, where before it had ended.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(Pin::new(&mut self.io).poll_read(cx, &mut [0]), Poll::Ready(Err(_)))
+    }
+
+    /// Takes one step of a shutdown with the core.
+    fn follow_phase(&mut self) {
+        let phase = self.member.phase();
+        if phase == self.phase {
+            return;
+        }
+        self.was_asked |= self.phase == Phase::Serving && (self.is_asked() || !self.ahead.is_empty());
+        self.phase = phase;
+        match phase {
+            Phase::Serving => {}
+            Phase::Draining | Phase::Closing => self.requests.outlet.order(Order::Stop),
+            Phase::Cancelling => {
+                self.end_input();
+                self.requests.outlet.order(Order::GiveUp);
+            }
+        }
+    }
+
+    fn is_asked(&self) -> bool {
+        self.requests.outlet.in_progress() > 0
+    }
+
+    /// Reads no more. What is in progress is still answered; what would go on for as long as the stream does, ends.
+    fn end_input(&mut self) {
+        self.is_over = true;
+        self.ahead = Vec::new();
+        self.taken = 0;
+        self.requests.outlet.order(Order::Stop);
+    }
+
+    /// Whether one more request may begin.
+    fn has_room(&self) -> bool {
+        let outlet = &self.requests.outlet;
+        let max_bytes = self.core().shared.limits.max_stream_queue_bytes as usize;
+        let queued = outlet.queued_bytes();
+        !self.is_over
+            && outlet.in_progress() < self.requests.most_in_progress()
+            && self.out.len() - self.sent + queued < max_bytes
+            // An answer that was not collected yet stands before that to the next request.
+            && (queued == 0 || !self.requests.session.is_sequential())
+    }
+
+    /// Whether more is to be read: a server that drains answers what it was sent, and one request of who is quiet.
+    fn wants_input(&self) -> bool {
+        let phase_allows = match self.phase {
+            Phase::Serving => true,
+            Phase::Draining => !self.was_asked || self.reader.is_midway(),
+            Phase::Closing => self.reader.is_midway(),
+            Phase::Cancelling => false,
+        };
+        phase_allows && self.ahead.is_empty() && self.has_room()
+    }
+
+    /// Reads once and serves what came.
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        if !self.wants_input() {
+            return Poll::Pending;
+        }
+        let mut buffer = INPUT.take();
+        buffer.resize(READ_BYTES, 0);
+        let polled = Pin::new(&mut self.io).poll_read(cx, &mut buffer);
+        let moved = match polled {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(Err(_)) => Poll::Ready(Err(End::Reset)),
+            Poll::Ready(Ok(0)) => {
+                self.is_half_closed = true;
+                self.end_input();
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(bytes)) => {
+                self.core().metrics().bytes_received(bytes);
+                let mut input = &buffer[..bytes];
+                self.serve(&mut input, cx);
+                if !self.is_over {
+                    self.ahead.extend_from_slice(input);
+                }
+                self.account();
+                Poll::Ready(Ok(()))
+            }
+        };
+        INPUT.set(buffer);
+        moved
+    }
+
+    /// Serves what was read earlier, as far as there is room now; true when any was.
+    fn take_ahead(&mut self, cx: &mut Context<'_>) -> bool {
+        if self.ahead.is_empty() || !self.has_room() {
+            return false;
+        }
+        let ahead = std::mem::take(&mut self.ahead);
+        let mut input = &ahead[self.taken..];
+        self.serve(&mut input, cx);
+        let left = input.len();
+        if left > 0 && !self.is_over {
+            self.taken = ahead.len() - left;
+            self.ahead = ahead;
+        } else {
+            self.taken = 0;
+        }
+        true
+    }
+
+    /// Takes frames for as long as there is room.
+    fn serve(&mut self, input: &mut &[u8], cx: &mut Context<'_>) {
+        if self.out.capacity() == 0 {
+            self.out = OUTPUT.take();
+        }
+        while self.has_room() {
+            match self.reader.next(input) {
+                Ok(Some(frame)) => {
+                    self.member.note_request();
+                    self.was_asked |= self.phase != Phase::Serving;
+                    self.waits.has_asked();
+                    if self.requests.take(frame, cx, &mut self.out) == After::Ending {
+                        return self.end_input();
+                    }
+                }
+                Ok(None) => return,
+                Err(error) => {
+                    let kind = match error {
+                        FrameError::Empty => ErrorKind::Parse,
+                        FrameError::TooLarge { .. } => ErrorKind::FrameTooLarge,
+                    };
+                    self.requests.refuse_frame(kind, error.to_string(), &mut self.out);
+                    return self.end_input();
+                }
+            }
+        }
+    }
+
+    /// Counts what the stream holds; a frame that there are no bytes for ends it.
+    fn account(&mut self) {
+        let held = self.held_bytes();
+        if self.share.cover(held) {
+            return;
+        }
+        if self.reader.is_midway() && !self.is_over {
+            let max = self.core().shared.limits.max_buffered_bytes;
+            let sentence = format!(
+                "The server holds as many bytes as max_buffered_bytes allows, which is {max}; try again later"
+            );
+            self.requests.refuse_frame(ErrorKind::BufferedFull, sentence, &mut self.out);
+            self.reader = FrameReader::new(self.core().shared.limits.max_p2p_frame_bytes);
+            self.end_input();
+        } else {
+            self.share.hold(held);
+        }
+    }
+
+    fn held_bytes(&self) -> usize {
+        let unsent = self.out.len() - self.sent + self.requests.outlet.queued_bytes();
+        self.reader.held_bytes() + self.ahead.capacity() + unsent
+    }
+
+    /// Gathers what the calls have to say, and what the peer is told without having asked; true when there was any.
+    fn collect(&mut self, cx: &mut Context<'_>) -> bool {
+        let collected = self.requests.outlet.collect(&mut self.out);
+        let room = self.sent + self.core().shared.limits.max_stream_queue_bytes as usize;
+        let told = !self.is_over
+            && self.phase == Phase::Serving
+            && self.requests.take_notices(cx, &mut self.out, room);
+        if self.requests.outlet.take_was_full() && !std::mem::replace(&mut self.was_full, true) {
+            self.core().metrics().hit(Limit::StreamQueueBytes);
+        }
+        collected || told
+    }
+
+    /// Sends what there is, as far as the peer reads.
+    fn poll_send(&mut self, cx: &mut Context<'_>) -> std::io::Result<()> {
+        while self.sent < self.out.len() {
+            match Pin::new(&mut self.io).poll_write(cx, &self.out[self.sent..]) {
+                Poll::Ready(Ok(0)) => return Err(std::io::ErrorKind::WriteZero.into()),
+                Poll::Ready(Ok(bytes)) => {
+                    self.sent += bytes;
+                    self.is_unflushed = true;
+                    self.waits.has_read();
+                    self.core().metrics().bytes_sent(bytes);
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Pending => break,
+            }
+        }
+        self.give_back_sent();
+        if self.is_unflushed
+            && let Poll::Ready(flushed) = Pin::new(&mut self.io).poll_flush(cx)
+        {
+            flushed?;
+            self.is_unflushed = false;
+        }
+        self.requests.outlet.stage(self.out.len() - self.sent);
+        Ok(())
+    }
+
+    /// Lets go of what was sent.
+    fn give_back_sent(&mut self) {
+        if self.sent == self.out.len() {
+            self.sent = 0;
+            let mut out = std::mem::take(&mut self.out);
+            if out.capacity() > 0 {
+                out.clear();
+                if out.capacity() <= KEPT_BYTES {
+                    OUTPUT.set(out);
+                }
+                self.share.hold(self.held_bytes());
+            }
+        } else if self.sent >= READ_BYTES && self.sent >= self.out.len() / 2 {
+            self.out.drain(..self.sent);
+            self.sent = 0;
+        }
+    }
+
+    /// Whether everything that is owed was sent, and nothing more is expected.
+    fn is_done(&self) -> bool {
+        let is_quiet = !self.is_asked() && self.out.is_empty() && !self.is_unflushed && self.ahead.is_empty();
+        let is_last = match self.phase {
+            Phase::Serving => self.is_over,
+            Phase::Draining => self.is_over || (self.was_asked && !self.reader.is_midway()),
+            Phase::Closing => self.is_over || !self.reader.is_midway(),
+            Phase::Cancelling => true,
+        };
+        is_quiet && is_last && self.requests.outlet.queued_bytes() == 0
+    }
+
+    fn poll_waits(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        let is_midway = self.reader.is_midway();
+        let write = !self.out.is_empty() || self.is_unflushed;
+        let waiting = Waiting {
+            frame: is_midway && self.wants_input(),
+            write,
+            idle: !is_midway && !write && !self.is_asked() && self.ahead.is_empty(),
+            look: self.is_half_closed,
+        };
+        let core = &self.requests.host.core;
+        let Poll::Ready(limit) = self.waits.poll(waiting, &core.shared.limits, cx) else {
+            return Poll::Pending;
+        };
+        core.metrics().hit(limit);
+        Poll::Ready(if limit == Limit::P2pStreamIdleTime { End::Close } else { End::Reset })
+    }
+}
