@@ -7,6 +7,8 @@ mod beats;
 mod heartbeat;
 mod listen;
 pub(crate) mod mcp;
+#[cfg(test)]
+mod pipe;
 mod said;
 mod service;
 mod setup;

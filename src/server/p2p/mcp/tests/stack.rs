@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::pipe::pipe;
 use super::{Bench, Peer, modern, modern_call, old_initialize, text, with_bench};
 use crate::p2p::stack::{Handle, InboundStream, PeerStream, Role, StackOptions, upgrade};
 use crate::p2p::{Keypair, MCP_PROTOCOL};
 use crate::runtime;
+use crate::server::p2p::pipe::pipe;
 
 const PROTOCOLS: &[&str] = &[MCP_PROTOCOL];
 
