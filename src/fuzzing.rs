@@ -317,3 +317,8 @@ fn read_frames(data: &[u8], mut next_cut: impl FnMut() -> usize) -> (Vec<Vec<u8>
 pub fn peer_messages(data: &[u8]) {
     crate::mcp::peer::fuzz::fuzz_messages(data);
 }
+
+/// Any bytes as a request of the task queue RPC: one line however they are cut, and an answer that any peer can read.
+pub fn task_queue_request(data: &[u8]) {
+    crate::p2p::task_queue::fuzz::fuzz_request(data);
+}

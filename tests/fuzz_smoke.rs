@@ -68,6 +68,14 @@ const MULTIADDRS: &[&[u8]] = &[
     b"/ip4/1.2.3.4/udp/1/quic-v1/webtransport/certhash/uEiAkH5a4DPGKUuOBjYw0CgwjvcJCJMD2K_1aluKR_tpevQ/p2p-circuit",
     b"/onion3/vww6ybal4bd7szmgncyruucpgfkqahzddi37ktceo3ah7ngmcopnpyyd:1234/memory/1/http-path/a%2fb/garlic32/566niximlxdzpanmn4qouucvua3k7neniwss47li5r6ugoertzuq",
 ];
+const REQUESTS: &[&[u8]] = &[
+    b"{\"op\":\"status\",\"detail\":true}\n",
+    b" {\"op\":\" PEER.heartbeat \",\"peer\":\"a\",\"clock\":{\"node_id\":\"n\",\"vector\":{\"n\":3,\"\\u00e9\":\"7\",\"x\":2.5}}}\r\n",
+    b"{\"op\":\"call_tool\",\"tool\":\"t\",\"args\":[1e999],\"timeout_s\":\"0.5\"}\n",
+    b"{\"op\":\"claim\",\"worker_id\":7,\"task_types\":\"a, b\",\"peer_id\":\"p\",\"clock\":null}\n",
+    b"{\"op\":\"wait\",\"task_id\":\"x\",\"timeout_s\":-1,\"timeout_s\":[[[]]]}\n",
+    b"{\"\\u006fp\":\"cache.set\",\"key\":\" \\ud83d\\ude00 \",\"value\":{\"a\":null}}\n",
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -176,4 +184,9 @@ fn identify_messages() {
 #[test]
 fn multiaddr_texts() {
     run(MULTIADDRS, 10_000, fuzzing::multiaddr_text);
+}
+
+#[test]
+fn task_queue_requests() {
+    run(REQUESTS, 10_000, fuzzing::task_queue_request);
 }

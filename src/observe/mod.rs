@@ -9,6 +9,6 @@ mod trace;
 
 pub use logging::{LogError, LogFormat, init_tracing};
 pub use metrics::{CoreMetrics, Metrics, Names, Snapshot};
-pub use probes::{CoreState, Phase, ProbeAnswer, ServerState};
+pub use probes::{CoreState, P2pState, Phase, ProbeAnswer, ServerState};
 pub use process::ProcessStats;
 pub use trace::{RequestId, RequestIds, TraceContext};

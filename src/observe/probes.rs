@@ -34,6 +34,19 @@ pub struct CoreState {
     pub activity: Option<String>,
 }
 
+/// The server's libp2p node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct P2pState {
+    /// Its id in base58.
+    pub peer_id: String,
+    /// The multiaddrs where peers connect.
+    pub listen: Vec<String>,
+    /// Its open connections.
+    pub connections: u64,
+    /// The peers that are known.
+    pub peers: u64,
+}
+
 /// The server's state at the moment of the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerState {
@@ -51,6 +64,8 @@ pub struct ServerState {
     pub sessions: u64,
     /// Tools that are offered.
     pub tools: usize,
+    /// Its libp2p, where there is any.
+    pub p2p: Option<P2pState>,
 }
 
 /// A probe's answer; the body is one JSON object.
@@ -105,6 +120,8 @@ impl ServerState {
             connections: u64,
             sessions: u64,
             tools: usize,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            p2p: Option<&'a P2pState>,
             cores: Vec<CoreBody<'a>>,
         }
         let status = match self.phase {
@@ -121,6 +138,7 @@ impl ServerState {
             connections: self.connections,
             sessions: self.sessions,
             tools: self.tools,
+            p2p: self.p2p.as_ref(),
             cores: self.cores.iter().map(CoreBody::new).collect(),
         };
         ProbeAnswer::new(self.phase == Phase::Ready, &body)
@@ -176,6 +194,7 @@ mod tests {
             connections: 5,
             sessions: 2,
             tools: 21,
+            p2p: None,
         }
     }
 
@@ -189,6 +208,10 @@ mod tests {
         assert_eq!((&body["uptime_s"], &body["connections"]), (&61.into(), &5.into()));
         assert_eq!((&body["sessions"], &body["tools"]), (&2.into(), &21.into()));
         assert_eq!(body["cores"][1]["core"], 3);
+        assert!(body.get("p2p").is_none());
+        let p2p = P2pState { peer_id: "12D3".to_owned(), listen: Vec::new(), connections: 3, peers: 4 };
+        let with = ServerState { p2p: Some(p2p), ..state(Phase::Ready, false) }.health();
+        assert!(with.body.contains(r#""p2p":{"peer_id":"12D3","listen":[],"connections":3,"peers":4}"#));
         let degraded = state(Phase::Ready, true).health();
         assert_eq!(degraded.status, 200);
         assert!(degraded.body.contains(r#""status":"degraded""#), "{}", degraded.body);

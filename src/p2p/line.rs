@@ -38,22 +38,20 @@ impl LineReader {
         let within = &bytes[..bytes.len().min(room)];
         let newline = memchr::memchr(b'\n', within);
         self.is_over = newline.is_some() || bytes.len() >= room;
-        match newline {
-            Some(at) if at + 1 < bytes.len() => Err(LineError::MoreThanALine),
-            Some(at) => {
-                self.line.extend_from_slice(&within[..at]);
-                Ok(true)
-            }
+        let refused = match newline {
+            Some(at) if at + 1 < bytes.len() => LineError::MoreThanALine,
             // Not even its newline would fit any more.
-            None if bytes.len() >= room => Err(LineError::TooLong),
-            None => {
-                self.line.extend_from_slice(bytes);
-                Ok(false)
+            None if bytes.len() >= room => LineError::TooLong,
+            end => {
+                self.line.extend_from_slice(&bytes[..end.unwrap_or(bytes.len())]);
+                return Ok(end.is_some());
             }
-        }
+        };
+        self.line = Vec::new();
+        Err(refused)
     }
 
-    /// The line without its newline, as far as it came.
+    /// The line without its newline, as far as it came; nothing of one that was refused.
     pub fn line(&self) -> &[u8] {
         &self.line
     }

@@ -67,8 +67,19 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(core: Rc<CoreState>, scope: Scope, stream: Stream, serves: Serves) -> Self {
-        let reader = RequestReader::new(HttpLimits::from(&core.shared.limits));
+    /// `read_ahead` was read of the stream already.
+    pub(super) fn new(
+        core: Rc<CoreState>,
+        scope: Scope,
+        stream: Stream,
+        serves: Serves,
+        read_ahead: Option<Buf>,
+    ) -> Self {
+        let mut reader = RequestReader::new(HttpLimits::from(&core.shared.limits));
+        if let Some(bytes) = read_ahead {
+            core.metrics().bytes_received(bytes.len());
+            reader.feed(&bytes);
+        }
         let share = Share::new(core.shared.budget.clone());
         let member = core.roster.enter(serves != Serves::Probes);
         Self {

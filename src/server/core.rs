@@ -11,6 +11,7 @@ use futures_lite::FutureExt;
 
 use super::connection::Connection;
 use super::exchange::{self, Serves};
+use super::p2p;
 use super::roster::{Phase, Roster};
 use super::shared::Shared;
 use crate::http::{HttpDate, Reject};
@@ -18,7 +19,9 @@ use crate::limits::Limit;
 use crate::limits::Place;
 use crate::mcp::{Dispatcher, Label};
 use crate::observe::{CoreMetrics, RequestIds};
-use crate::runtime::{self, Activity, Listener, Scope, Stream};
+use crate::p2p::Via;
+use crate::p2p::node::Node;
+use crate::runtime::{self, Activity, AsyncStream, Buf, Listener, Scope, Stream};
 
 /// How long an accepting core pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -40,6 +43,8 @@ pub(crate) struct CoreState {
     pub(crate) dispatcher: Dispatcher,
     /// Loops that still accept clients of MCP.
     accepting: Cell<usize>,
+    /// Its libp2p node, while it serves.
+    node: RefCell<Option<Rc<Node>>>,
     date: RefCell<(Instant, HttpDate)>,
 }
 
@@ -49,7 +54,23 @@ impl CoreState {
         let dispatcher = Dispatcher::clone(&shared.dispatcher);
         let ids = RequestIds::new(index);
         let accepting = Cell::new(0);
-        Rc::new(Self { shared, index, roster: Roster::new(), activity, ids, dispatcher, accepting, date })
+        let (roster, node) = (Roster::new(), RefCell::default());
+        Rc::new(Self { shared, index, roster, activity, ids, dispatcher, accepting, node, date })
+    }
+
+    /// This core's libp2p node, where there is one.
+    pub(crate) fn node(&self) -> Option<Rc<Node>> {
+        self.node.borrow().clone()
+    }
+
+    pub(super) fn set_node(&self, node: Rc<Node>) {
+        self.node.replace(Some(node));
+    }
+
+    /// Lets go of the node, whose service holds this core.
+    pub(super) fn drop_node(&self) {
+        let node = self.node.take();
+        drop(node);
     }
 
     pub(crate) fn metrics(&self) -> &CoreMetrics {
@@ -90,13 +111,25 @@ impl CoreState {
         let Some(place) = places.try_enter() else {
             return self.turn_away(stream, limit);
         };
-        self.metrics().connection_accepted();
-        let connection = Connection::new(self.clone(), scope.clone(), stream, serves);
-        let core = self.clone();
+        let (core, connections) = (self.clone(), scope.clone());
         // A scope that is closing takes no new task; the connection is dropped with it.
         let _ = scope.spawn("connection", async move {
-            core.guard(connection.run(), place).await;
+            core.serve(stream, serves, None, place, connections).await;
         });
+    }
+
+    /// Serves one connection that has a place, to its end.
+    pub(super) async fn serve(
+        self: &Rc<Self>,
+        stream: Stream,
+        serves: Serves,
+        read_ahead: Option<Buf>,
+        place: Place,
+        scope: Scope,
+    ) {
+        self.metrics().connection_accepted();
+        let connection = Connection::new(self.clone(), scope, stream, serves, read_ahead);
+        self.guard(connection.run(), place).await;
     }
 
     /// Runs one connection; a panic in our own code costs that connection and nobody else.
@@ -110,7 +143,7 @@ impl CoreState {
     }
 
     /// Best effort: the answer goes out with the close, without a task of its own.
-    fn turn_away(&self, mut stream: Stream, limit: Limit) {
+    pub(super) fn turn_away(&self, mut stream: Stream, limit: Limit) {
         let reject = Reject::overloaded(limit, self.shared.limits.value(limit)).closing();
         let mut out = Vec::new();
         exchange::refuse(self, &reject, true, &mut out);
@@ -122,15 +155,41 @@ fn unix_s() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// What the connections of a listener are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Door {
+    /// HTTP.
+    Http(Serves),
+    /// HTTP or libp2p, as the first byte tells.
+    Either(Serves, Via),
+    /// libp2p.
+    P2p(Via),
+}
+
+impl Door {
+    fn admit(self, core: &Rc<CoreState>, stream: Stream, scope: &Scope) {
+        match self {
+            Door::Http(serves) => core.admit(stream, serves, scope),
+            Door::Either(serves, via) => p2p::admit_either(core, stream, serves, via, scope),
+            Door::P2p(via) => {
+                if let Some(node) = core.node() {
+                    node.accept(AsyncStream::new(stream), via);
+                }
+            }
+        }
+    }
+}
+
 /// Accepts connections until the listener is stopped and nothing waits any more.
-pub(crate) async fn accept_loop(core: Rc<CoreState>, listener: Listener, serves: Serves, scope: Scope) {
-    let _accepting = (serves != Serves::Probes).then(|| Accepting::new(core.clone()));
+pub(super) async fn accept_loop(core: Rc<CoreState>, listener: Listener, door: Door, scope: Scope) {
+    let probes = matches!(door, Door::Http(Serves::Probes));
+    let _accepting = (!probes).then(|| Accepting::new(core.clone()));
     let mut in_a_row = 0;
     let mut warned_at = None;
     loop {
         match listener.accept().await {
             Ok(stream) => {
-                core.admit(stream, serves, &scope);
+                door.admit(&core, stream, &scope);
                 in_a_row += 1;
                 if in_a_row % ACCEPTS_IN_A_ROW == 0 {
                     runtime::yield_now().await;
@@ -168,9 +227,14 @@ impl Drop for Accepting {
 /// ones are closed, and what is left at `deadline` is cancelled.
 pub(crate) async fn drain(core: &CoreState, deadline: Instant) {
     core.roster.advance(Phase::Draining);
+    let node = core.node();
+    if let Some(node) = &node {
+        node.drain();
+    }
+    let peers = || node.as_ref().map_or(0, |node| node.accepted());
     let mut seen = core.roster.activity();
     let mut quiet_since = Instant::now();
-    while core.accepting.get() + core.roster.awaited() > 0 && Instant::now() < deadline {
+    while core.accepting.get() + core.roster.awaited() + peers() > 0 && Instant::now() < deadline {
         runtime::sleep(Duration::from_millis(5)).await;
         if core.roster.activity() != seen || core.accepting.get() > 0 {
             seen = core.roster.activity();
@@ -180,4 +244,7 @@ pub(crate) async fn drain(core: &CoreState, deadline: Instant) {
         }
     }
     core.roster.advance(Phase::Cancelling);
+    if let Some(node) = &node {
+        node.shut();
+    }
 }

@@ -40,10 +40,7 @@ pub(crate) fn identity(
     }
     match kept::find_or_make(config.data_dir.as_deref(), or_default, variable)? {
         Ok(Found { value, path, made }) => Ok((value, Keeping::File { path, made })),
-        Err(nowhere) => {
-            tracing::warn!("{nowhere}, or else this node has another peer id at each start");
-            Ok((Identity::ephemeral(), Keeping::Nowhere(nowhere.to_string())))
-        }
+        Err(nowhere) => Ok((Identity::ephemeral(), Keeping::Nowhere(nowhere.to_string()))),
     }
 }
 

@@ -3,6 +3,7 @@
 
 use super::core::CoreState;
 use super::exchange::Reply;
+use super::p2p;
 use super::shared::Shared;
 use crate::http::{JSON, Method, Reject, Request, ResponseHead, write_reject, write_response};
 use crate::observe::{self, ProcessStats, ServerState, Snapshot};
@@ -63,6 +64,7 @@ fn state(shared: &Shared) -> ServerState {
         connections: shared.metrics.connections_open(),
         sessions: shared.dispatcher.sessions() as u64,
         tools: shared.dispatcher.tools().len(),
+        p2p: shared.p2p.as_ref().map(|p2p| p2p.state()),
     }
 }
 
@@ -79,7 +81,7 @@ fn snapshot(shared: &Shared) -> Snapshot {
         buffered_bytes: shared.budget.held(),
         blocking_running: shared.threads.running(),
         blocking_waiting: shared.threads.waiting(),
-        p2p_peers: None,
+        p2p_peers: p2p::peers_known(shared),
         cores: cores(shared),
         process: ProcessStats::read(),
     }

@@ -9,7 +9,7 @@ use super::hooks::{CoreHooks, CoreInfo, ShutdownHooks};
 use super::readiness::{Readiness, Start};
 use super::serving::run_core;
 use super::shared::Shared;
-use super::{Server, probes, setup};
+use super::{Server, p2p, probes, setup};
 use crate::config::ServerConfig;
 use crate::observe::Phase;
 use crate::runtime::preflight::{self, Plan};
@@ -161,6 +161,9 @@ pub(super) fn announce(shared: &Shared, readiness: &Readiness) {
     }
     if let Some(address) = shared.probe_address {
         tracing::info!("probes at http://{address}");
+    }
+    if let Some(p2p) = &shared.p2p {
+        p2p::announce(p2p, &shared.config);
     }
     if let Some(advice) = shared.access.advice() {
         tracing::warn!("{advice}");

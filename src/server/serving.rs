@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use futures_lite::FutureExt;
 
-use super::core::{self, CoreState};
+use super::core::{self, CoreState, Door};
 use super::error::ServerError;
 use super::exchange::Serves;
 use super::hooks::{CoreHooks, CoreInfo};
+use super::p2p::{self, P2pListeners};
 use super::shared::Shared;
 use crate::observe::Phase;
 use crate::runtime::{
-    self, BoxError, Listener, ListenerStopper, RuntimeError, Scope, ScopeError, ScopeOptions,
+    self, BoxError, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions,
 };
 
 /// After everything was cancelled, what is left of a core's tasks gets this long before it is dropped.
@@ -65,10 +66,11 @@ async fn stop_hooks(hooks: &CoreHooks, info: CoreInfo) -> Result<(), ServerError
     })
 }
 
-/// The listeners of one core: those of MCP, and that of the probes where they have one of their own.
+/// The listeners of one core: those of MCP, that of the probes where they have one of their own, and those of peers.
 struct Listeners {
     mcp: Vec<Listener>,
     probes: Option<Listener>,
+    p2p: P2pListeners,
 }
 
 fn bind(shared: &Shared) -> Result<Listeners, ServerError> {
@@ -76,7 +78,8 @@ fn bind(shared: &Shared) -> Result<Listeners, ServerError> {
         Listener::bind(address, shared.config.backlog).map_err(|source| ServerError::Bind { address, source })
     };
     let mcp = shared.addresses.iter().copied().map(listen).collect::<Result<_, _>>()?;
-    Ok(Listeners { mcp, probes: shared.probe_address.map(listen).transpose()? })
+    let p2p = P2pListeners::bind(shared.p2p.as_ref(), listen)?;
+    Ok(Listeners { mcp, probes: shared.probe_address.map(listen).transpose()?, p2p })
 }
 
 async fn serve(core: &Rc<CoreState>, listeners: Listeners, parent: Option<Scope>) -> Result<(), ServerError> {
@@ -90,8 +93,13 @@ async fn serve(core: &Rc<CoreState>, listeners: Listeners, parent: Option<Scope>
     let core = core.clone();
     let index = core.index;
     let served = Scope::run(options, move |scope| async move {
-        serve_in(&core, listeners, parent, &scope).await?;
-        Ok::<(), BoxError>(())
+        let peers = ScopeOptions { queue: Queue::P2p, grace: CANCEL_GRACE, ..ScopeOptions::named("p2p") };
+        let served = scope.child(peers, |peers| serve_in(&core, listeners, parent, &scope, peers)).await;
+        core.drop_node();
+        served.map_err(|error| match error {
+            ScopeError::Failed(source) => source,
+            other => other.to_string().into(),
+        })
     })
     .await;
     served.map_err(|error| match error {
@@ -105,19 +113,20 @@ async fn serve_in(
     listeners: Listeners,
     parent: Option<Scope>,
     scope: &Scope,
+    peers: Scope,
 ) -> Result<(), BoxError> {
     let serves = if listeners.probes.is_some() { Serves::Mcp } else { Serves::Everything };
-    let mut stoppers = Vec::new();
+    let mut stoppers = listeners.p2p.stoppers();
+    p2p::begin(core, listeners.p2p, &peers)?;
     for listener in listeners.mcp {
         stoppers.push(listener.stopper());
-        scope.spawn("accept", core::accept_loop(core.clone(), listener, serves, scope.clone()))?;
+        let door = door(core, &listener, serves);
+        scope.spawn("accept", core::accept_loop(core.clone(), listener, door, scope.clone()))?;
     }
     let probes = listeners.probes.as_ref().map(Listener::stopper);
     if let Some(listener) = listeners.probes {
-        scope.spawn(
-            "accept probes",
-            core::accept_loop(core.clone(), listener, Serves::Probes, scope.clone()),
-        )?;
+        let door = Door::Http(Serves::Probes);
+        scope.spawn("accept probes", core::accept_loop(core.clone(), listener, door, scope.clone()))?;
     }
     scope.spawn("upkeep", upkeep(core.clone(), scope.clone()))?;
     match parent {
@@ -137,6 +146,15 @@ async fn serve_in(
     }
     scope.cancel();
     Ok(())
+}
+
+/// What the connections of one of the server's listeners are.
+fn door(core: &CoreState, listener: &Listener, serves: Serves) -> Door {
+    let address = listener.local_addr();
+    match &core.shared.p2p {
+        Some(p2p) if p2p.also.contains(&address) => Door::Either(serves, p2p::via(address)),
+        _ => Door::Http(serves),
+    }
 }
 
 /// Drops what was taken off since this core's last request, and ends the sessions whose time is over; that one core does

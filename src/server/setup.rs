@@ -12,6 +12,7 @@ use super::budget::Budget;
 use super::error::ServerError;
 use super::hooks::Hooks;
 use super::key_file;
+use super::p2p::{self, P2pSetup};
 use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
@@ -38,7 +39,7 @@ pub(super) struct Prepared {
 pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<Prepared, ServerError> {
     let (mut config, mut hooks, handle) = (server.config, server.hooks, server.registry);
     config.validate()?;
-    let (reserved, probe_address) = if sockets { reserve_all(&mut config)? } else { Default::default() };
+    let (mut reserved, probe_address) = if sockets { reserve_all(&mut config)? } else { Default::default() };
     let access = access_policy(&config)?;
     let limits = config.limits.clone();
     let started_at = Instant::now();
@@ -51,6 +52,13 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let variable = |name: &str| std::env::var_os(name);
     let keys = key_file::keys(config.data_dir.as_deref(), server.default_data_dir, variable)?;
     let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, server.info, &threads) };
+    let p2p = match sockets {
+        true => {
+            let setup = P2pSetup { default_data_dir: server.default_data_dir, reserved: &mut reserved };
+            p2p::prepare(&config, setup)?
+        }
+        false => None,
+    };
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
@@ -74,6 +82,7 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         stop: server.stop,
         started_at,
         probe_address,
+        p2p,
         limits,
         config,
     });
@@ -86,7 +95,8 @@ fn names(dispatcher: &Dispatcher) -> Names {
         methods: MethodKind::ALL.iter().map(|kind| kind.as_str()).collect(),
         tools: dispatcher.tools().map(str::to_owned).collect(),
         errors: ErrorKind::ALL.iter().map(|info| info.label).collect(),
-        ..Names::default()
+        p2p_operations: p2p::operation_names(),
+        ..p2p::protocol_names()
     }
 }
 
@@ -110,7 +120,7 @@ fn reserve_all(config: &mut ServerConfig) -> Result<(Vec<Socket>, Option<SocketA
 }
 
 /// Binds without listening, so that port 0 becomes one port for every core and a taken address is refused early.
-fn reserve(address: SocketAddr, reserved: &mut Vec<Socket>) -> Result<SocketAddr, ServerError> {
+pub(super) fn reserve(address: SocketAddr, reserved: &mut Vec<Socket>) -> Result<SocketAddr, ServerError> {
     let (socket, bound) =
         runtime::bind_reserved(address).map_err(|source| ServerError::Bind { address, source })?;
     reserved.push(socket);

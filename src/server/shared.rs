@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::blocking::Threads;
 use super::budget::Budget;
+use super::p2p::P2p;
 use super::service::Service;
 use crate::config::ServerConfig;
 use crate::http::AccessPolicy;
@@ -41,6 +42,8 @@ pub(crate) struct Shared {
     /// Those of the probes' own listener, so that a full server can still say that it lives.
     pub(crate) probe_connections: Bounded,
     pub(crate) life: Life,
+    /// None where `p2p` is off, and without sockets.
+    pub(crate) p2p: Option<P2p>,
 }
 
 impl Shared {

@@ -34,7 +34,7 @@ pub(crate) fn run(args: &CannedArgs) -> Result<(), String> {
 
 async fn serve(scope: Rc<Scope>, canned: Canned) -> Result<(), BoxError> {
     let key = Keypair::generate_ed25519();
-    let mut listener = Listener::bind(([127, 0, 0, 1], 0).into(), 128)?;
+    let listener = Listener::bind(([127, 0, 0, 1], 0).into(), 128)?;
     let port = listener.local_addr().port();
     writeln!(io::stdout(), "listening /ip4/127.0.0.1/tcp/{port}/p2p/{}", PeerId::from(key.public()))?;
     loop {

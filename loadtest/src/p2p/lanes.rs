@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use ringmesh::p2p::MCP_PROTOCOL;
-use ringmesh::p2p::stack::{Handle, PeerStream};
-use ringmesh::runtime::{self, Scope, ScopeOptions};
+use ringmesh::p2p::address::PeerAddress;
+use ringmesh::p2p::identity::Identity;
+use ringmesh::p2p::node::{Node, NodeOptions};
+use ringmesh::p2p::stack::PeerStream;
+use ringmesh::runtime::{self, Queue, Scope, ScopeOptions};
 
-use super::connection::dial;
 use super::exchange::{Exchange, FIRST_ID, frame_length};
 use super::{Both, Report, report};
 use crate::answer::{ErrorKind, Fault};
@@ -19,6 +21,7 @@ use crate::stats::Stats;
 
 /// What the lanes share.
 struct Shared {
+    target: PeerAddress,
     exchange: RefCell<Exchange>,
     stats: RefCell<Stats>,
     measuring: Cell<bool>,
@@ -28,16 +31,17 @@ struct Shared {
 
 pub(super) async fn run(args: &P2pArgs) -> Result<Report, String> {
     let shared = Rc::new(Shared {
+        target: args.target.clone(),
         exchange: RefCell::new(Exchange::new(FIRST_ID)),
         stats: RefCell::new(Stats::new()),
         measuring: Cell::new(false),
         over: Cell::new(false),
         dropped: Cell::new(0),
     });
-    let options = ScopeOptions { grace: Duration::ZERO, ..ScopeOptions::named("load") };
+    let options = ScopeOptions { grace: Duration::ZERO, queue: Queue::P2p, ..ScopeOptions::named("load") };
     let outcome = Scope::run(options, |scope| {
         let (args, shared) = (args.clone(), Rc::clone(&shared));
-        async move { measure(&args, &shared, &Rc::new(scope)).await }
+        async move { measure(&args, &shared, &scope).await }
     })
     .await;
     let (before, after) = outcome.map_err(|error| format!("the generator itself failed: {error}"))?;
@@ -53,16 +57,19 @@ pub(super) async fn run(args: &P2pArgs) -> Result<Report, String> {
 async fn measure(
     args: &P2pArgs,
     shared: &Rc<Shared>,
-    scope: &Rc<Scope>,
+    scope: &Scope,
 ) -> Result<(Both, Both), runtime::BoxError> {
-    let mut connections = Vec::new();
+    let mut nodes = Vec::new();
     for _ in 0..args.connections {
-        connections.push(dial(&args.target, scope).await?);
+        let node = Node::client(scope.clone(), Identity::ephemeral(), NodeOptions::default());
+        // The first stream dials, so that no lane's first request does.
+        drop(node.open(&args.target, &[MCP_PROTOCOL]).await?);
+        nodes.push(node);
     }
     for index in 0..args.in_flight as usize {
-        let (handle, shared) = (connections[index % connections.len()].clone(), Rc::clone(shared));
+        let (node, shared) = (Rc::clone(&nodes[index % nodes.len()]), Rc::clone(shared));
         let long_lived = args.mode == StreamUse::LongLived;
-        scope.spawn("lane", async move { lane(&handle, &shared, long_lived).await })?;
+        scope.spawn("lane", async move { lane(&node, &shared, long_lived).await })?;
     }
     runtime::sleep(args.warmup_s).await;
     let before = Both::now(args)?;
@@ -71,18 +78,21 @@ async fn measure(
     shared.measuring.set(false);
     let after = Both::now(args)?;
     shared.over.set(true);
+    for node in nodes {
+        node.close().await;
+    }
     scope.cancel();
     Ok((before, after))
 }
 
 /// Asks until the run is over. A stream that ends without an answer is opened again, and the request's time goes on.
-async fn lane(handle: &Handle, shared: &Shared, long_lived: bool) {
+async fn lane(node: &Rc<Node>, shared: &Shared, long_lived: bool) {
     let (mut kept, mut body) = (None, Vec::new());
     while !shared.over.get() {
         let started = Instant::now();
         let stream = match kept.take() {
             Some(stream) => Ok(stream),
-            None => handle.open(&[MCP_PROTOCOL]).await.map(|(stream, _)| stream),
+            None => node.open(&shared.target, &[MCP_PROTOCOL]).await.map(|(stream, ..)| stream),
         };
         let mut stream: PeerStream = match stream {
             Ok(stream) => stream,

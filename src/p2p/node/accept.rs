@@ -8,7 +8,6 @@ use futures_lite::FutureExt as _;
 
 use super::connection::{Connection, Member};
 use super::time::within;
-use super::wire::Wire;
 use super::{Life, Node};
 use crate::limits::{Limit, Place};
 use crate::observe::metrics::HandshakeFailure;
@@ -79,12 +78,11 @@ impl Node {
         stream: AsyncStream,
         via: Via,
         admission: Admission,
-    ) -> Option<(Member, Driver<Wire>)> {
+    ) -> Option<(Member, Driver<AsyncStream>)> {
         let address = stream.peer_addr();
         let stack = self.shared.stack();
         // On the heap, so that an idle connection does not keep the room of its handshake.
-        let handshake =
-            Box::pin(upgrade(Wire::new(stream), Role::Listener, self.shared.identity().keypair(), &stack));
+        let handshake = Box::pin(upgrade(stream, Role::Listener, self.shared.identity().keypair(), &stack));
         let time = self.shared.limits().duration(Limit::P2pHandshakeTime);
         let (handle, driver, peer_id) = match within(time, handshake).await {
             Some(Ok(connected)) => connected,

@@ -7,18 +7,18 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
+use event_listener::Event;
 use futures_lite::FutureExt as _;
 
 use super::Node;
 use super::registry::Entry;
 use super::watch::{Act, Seen, Times, Watch};
-use super::wire::Wire;
 use crate::limits::{Limit, Place};
 use crate::observe::metrics::Direction;
 use crate::p2p::peers::ConnectionPlace;
 use crate::p2p::stack::{ConnectionError, Driver, Handle};
 use crate::p2p::{PeerId, Remote, Via};
-use crate::runtime::{self, Deadline};
+use crate::runtime::{self, AsyncStream, Deadline};
 
 /// An open connection.
 pub(super) struct Connection {
@@ -27,10 +27,8 @@ pub(super) struct Connection {
     /// Its place in the table of peers, which admits the peer's requests.
     pub(super) place: Rc<ConnectionPlace>,
     max_streams: usize,
-    /// Streams of the peer that no drain waits for: identify and ping.
-    pub(super) unimportant: Cell<usize>,
-    /// Streams of the peer without a protocol yet.
-    pub(super) negotiating: Cell<usize>,
+    /// It was told to close.
+    ending: Event,
     /// Streams that were refused and are counted.
     refused: Cell<u64>,
     /// The task that drives it.
@@ -51,8 +49,7 @@ impl Connection {
             remote: Rc::new(remote),
             place: Rc::new(place),
             max_streams: node.shared.stack().max_streams,
-            unimportant: Cell::new(0),
-            negotiating: Cell::new(0),
+            ending: Event::new(),
             refused: Cell::new(0),
             waker: RefCell::new(None),
             _total: total,
@@ -63,6 +60,22 @@ impl Connection {
         match self.remote.via {
             Via::Dialled => Direction::Dialled,
             Via::Loopback | Via::Beyond => Direction::Accepted,
+        }
+    }
+
+    /// Closes it, in order, once its streams have ended.
+    pub(super) fn close(&self) {
+        self.handle.close();
+        self.ending.notify(usize::MAX);
+    }
+
+    /// Resolves once it was told to close, or is gone: for what need not come to an end of its own.
+    pub(super) async fn ending(&self) {
+        while !self.handle.is_closed() {
+            let ending = self.ending.listen();
+            if !self.handle.is_closed() {
+                ending.await;
+            }
         }
     }
 
@@ -84,10 +97,9 @@ impl Connection {
     fn seen(&self, node: &Node) -> Seen {
         Seen {
             streams: self.handle.streams(),
-            unimportant: self.unimportant.get(),
-            negotiating: self.negotiating.get(),
+            dialled: self.remote.via == Via::Dialled,
             stalled: self.handle.stalled(),
-            ending: self.handle.is_ending(),
+            ending: self.handle.is_closed(),
             life: node.life.get(),
         }
     }
@@ -105,11 +117,11 @@ impl Entry for Rc<Connection> {
     }
 
     fn is_usable(&self) -> bool {
-        !self.handle.is_ending() && self.handle.streams() < self.max_streams
+        !self.handle.is_closed() && self.handle.streams() < self.max_streams
     }
 
     fn is_ending(&self) -> bool {
-        self.handle.is_ending()
+        self.handle.is_closed()
     }
 
     fn is_idle(&self) -> bool {
@@ -134,7 +146,7 @@ impl Member {
     }
 
     /// Drives the connection to its end. A panic costs this connection and nobody else.
-    pub(super) async fn run(self, driver: Driver<Wire>) {
+    pub(super) async fn run(self, driver: Driver<AsyncStream>) {
         let node = &self.node;
         let ended = AssertUnwindSafe(self.drive(driver)).catch_unwind().await;
         match ended {
@@ -152,7 +164,7 @@ impl Member {
         }
     }
 
-    async fn drive(&self, driver: Driver<Wire>) -> Result<(), ConnectionError> {
+    async fn drive(&self, driver: Driver<AsyncStream>) -> Result<(), ConnectionError> {
         let (node, connection) = (&self.node, &self.connection);
         let limits = node.shared.limits();
         let times =
@@ -209,9 +221,9 @@ impl Member {
             Act::Identify => node.ask_who(connection),
             Act::CloseIdle => {
                 node.metrics().hit(Limit::P2pIdleTime);
-                connection.handle.close();
+                connection.close();
             }
-            Act::Close => connection.handle.close(),
+            Act::Close => connection.close(),
             Act::AbortSlow => {
                 node.metrics().hit(Limit::WriteTime);
                 connection.handle.abort();
@@ -235,6 +247,7 @@ impl Drop for Member {
         let p2p = self.node.metrics().p2p();
         p2p.connection_closed(self.connection.direction());
         p2p.pooled(self.node.connections.borrow().dialled());
+        self.connection.ending.notify(usize::MAX);
         self.node.ended.notify(usize::MAX);
     }
 }

@@ -10,7 +10,6 @@ use event_listener::{Event, EventListener};
 
 use super::connection::{Connection, Member};
 use super::time::within;
-use super::wire::Wire;
 use super::{DialError, Life, Node};
 use crate::limits::{Limit, Place};
 use crate::observe::metrics::DialFailure;
@@ -104,14 +103,11 @@ impl Node {
         until: Instant,
     ) -> Result<(Rc<Connection>, bool), DialError> {
         loop {
-            if self.life.get() == Life::Closing {
-                return Err(DialError::Closing);
-            }
             let found = self.connections.borrow_mut().find(target.peer_id);
             if let Some(connection) = found {
                 return Ok((connection, false));
             }
-            if self.life.get() != Life::Serving {
+            if self.life.get() == Life::Closing {
                 return Err(DialError::Closing);
             }
             self.check_recent(target)?;
@@ -171,15 +167,15 @@ impl Node {
         let address = stream.peer_addr();
         let stack = self.shared.stack();
         let role = Role::Dialer { expected: Some(target.peer_id) };
-        let wire = Wire::new(AsyncStream::new(stream));
-        let upgraded = upgrade(wire, role, self.shared.identity().keypair(), &stack).await;
+        let upgraded =
+            upgrade(AsyncStream::new(stream), role, self.shared.identity().keypair(), &stack).await;
         let (handle, driver, peer_id) = upgraded.map_err(|error| match error {
             HandshakeError::WrongPeer { .. } => DialError::WrongPeer(target.clone(), error),
             error => DialError::Handshake(target.clone(), error),
         })?;
         if let Some(unused) = self.room()? {
             self.metrics().hit(Limit::P2pPoolConnections);
-            unused.handle.close();
+            unused.close();
         }
         self.adopt(handle, driver, peer_id, address, total)
     }
@@ -188,7 +184,7 @@ impl Node {
     fn adopt(
         self: &Rc<Self>,
         handle: Handle,
-        driver: Driver<Wire>,
+        driver: Driver<AsyncStream>,
         peer_id: PeerId,
         address: SocketAddr,
         total: Place,

@@ -17,7 +17,6 @@ mod shared;
 mod streams;
 mod time;
 mod watch;
-mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -126,13 +125,20 @@ impl Node {
         self.connections.borrow().len()
     }
 
-    /// Connections whose handshake is in progress.
-    pub fn handshakes(&self) -> u64 {
-        self.handshakes.get()
+    /// Whether this core has a connection to the peer that can be used.
+    pub fn is_connected(&self, peer: &PeerId) -> bool {
+        self.connections.borrow_mut().find(*peer).is_some()
     }
 
-    /// Begins the end: no connection is accepted or dialled any more. Streams that peers open are taken for a quarter of
-    /// a second, for what was on its way; then each connection closes, in order, when its last stream has ended.
+    /// Accepted connections, those in their handshake included: what a drain waits for.
+    pub fn accepted(&self) -> usize {
+        let connections = self.connections.borrow();
+        connections.len() - connections.dialled() + usize::try_from(self.handshakes.get()).unwrap_or(0)
+    }
+
+    /// Begins the end: no connection is accepted any more. Streams that peers open are taken for a quarter of a second,
+    /// for what was on its way; then each accepted connection closes, in order, when its last stream has ended. Peers can
+    /// still be dialled, for the sake of what is in progress.
     pub fn drain(&self) {
         if self.life.get() == Life::Serving {
             self.life.set(Life::Draining(runtime::coarse_now()));

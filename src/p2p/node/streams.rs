@@ -1,16 +1,15 @@
 //! The streams that peers open: from their negotiation to the protocol that serves them.
 
-use std::cell::Cell;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use futures_lite::FutureExt as _;
+use futures_lite::{FutureExt as _, future};
 
 use super::Node;
 use super::connection::Connection;
 use super::shared::INHERENT;
 use super::time::within;
-use super::watch::takes_streams;
+use super::watch::{LAST_STREAMS_TIME, takes_streams};
 use crate::limits::{Limit, Place};
 use crate::p2p::address::multiaddr;
 use crate::p2p::stack::{InboundStream, PeerStream};
@@ -33,16 +32,22 @@ impl Node {
 
     async fn serve_stream(self: &Rc<Self>, connection: &Rc<Connection>, stream: InboundStream) {
         let time = self.shared.limits().duration(Limit::P2pRequestTime);
-        let negotiating = Counted::new(&connection.negotiating);
-        let agreed = within(time, stream.negotiate(&self.protocols)).await;
-        drop(negotiating);
+        // A stream that came with the last of them has its time to say what it is for.
+        let too_late = async {
+            connection.ending().await;
+            runtime::sleep(LAST_STREAMS_TIME).await;
+            None
+        };
+        let negotiated = async { Some(stream.negotiate(&self.protocols).await) };
+        let agreed = within(time, future::or(negotiated, too_late)).await;
         let (stream, index) = match agreed {
-            Some(Ok(agreed)) => agreed,
+            Some(Some(Ok(agreed))) => agreed,
             failed => {
                 let _open = Open::new(self, self.protocols.len());
                 match failed {
-                    Some(Err(error)) => tracing::debug!(peer = %connection.remote.principal, "{error}"),
-                    _ => self.metrics().hit(Limit::P2pRequestTime),
+                    Some(Some(Err(error))) => tracing::debug!(peer = %connection.remote.principal, "{error}"),
+                    Some(_) => {}
+                    None => self.metrics().hit(Limit::P2pRequestTime),
                 }
                 return;
             }
@@ -54,8 +59,8 @@ impl Node {
                 service.clone().serve(index, stream, remote, place).await;
             }
             _ => {
-                let _unimportant = Counted::new(&connection.unimportant);
-                self.serve_inherent(index, connection, stream).await;
+                // No good-bye waits for these.
+                future::or(self.serve_inherent(index, connection, stream), connection.ending()).await;
             }
         }
     }
@@ -106,21 +111,5 @@ impl<'a> Open<'a> {
 impl Drop for Open<'_> {
     fn drop(&mut self) {
         self.node.metrics().p2p().stream_closed(self.protocol);
-    }
-}
-
-/// One more of something, while it lives.
-pub(super) struct Counted<'a>(&'a Cell<usize>);
-
-impl<'a> Counted<'a> {
-    pub(super) fn new(count: &'a Cell<usize>) -> Counted<'a> {
-        count.set(count.get() + 1);
-        Counted(count)
-    }
-}
-
-impl Drop for Counted<'_> {
-    fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
     }
 }

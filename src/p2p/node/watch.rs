@@ -24,13 +24,11 @@ pub(super) struct Times {
 pub(super) struct Seen {
     /// Open streams of both sides.
     pub(super) streams: usize,
-    /// Those of them that a drain does not wait for.
-    pub(super) unimportant: usize,
-    /// Those that have no protocol yet.
-    pub(super) negotiating: usize,
+    /// Whether this node dialled it.
+    pub(super) dialled: bool,
     /// Where something waits to be sent: a number that changes when some of it goes out.
     pub(super) stalled: Option<u64>,
-    /// Whether the connection was told to close.
+    /// Whether it was told to close, which it does once it has no streams.
     pub(super) ending: bool,
     pub(super) life: Life,
 }
@@ -59,13 +57,14 @@ pub(super) struct Watch {
     busy_at: Instant,
     identify_at: Option<Instant>,
     stall: Option<(u64, Instant)>,
-    ending_since: Option<Instant>,
+    /// Since when it is closing and has nothing left to wait for but the peer.
+    closing_since: Option<Instant>,
 }
 
 impl Watch {
     pub(super) fn new(times: Times, now: Instant) -> Watch {
         let identify_at = Some(now + IDENTIFY_AFTER);
-        Watch { times, busy_at: now, identify_at, stall: None, ending_since: None }
+        Watch { times, busy_at: now, identify_at, stall: None, closing_since: None }
     }
 
     /// Decides. After everything but [`Act::Wait`] it wants to look again.
@@ -78,64 +77,52 @@ impl Watch {
             return Act::AbortSlow;
         }
         if seen.ending {
-            let since = *self.ending_since.get_or_insert(now);
-            return if now >= since + self.closing_time(seen.life) { Act::Abort } else { Act::Wait };
+            return self.look_at_end(now, seen);
         }
         if seen.streams > 0 {
             self.busy_at = now;
         }
         match seen.life {
             Life::Closing => Act::Close,
-            Life::Draining(since) if now >= since + LAST_STREAMS_TIME && awaited(now, since, seen) == 0 => {
-                Act::Close
-            }
-            Life::Draining(_) => Act::Wait,
+            // What is in progress elsewhere may need the connections that this node dialled to come to its end.
+            Life::Draining(since) if !seen.dialled && now >= since + LAST_STREAMS_TIME => Act::Close,
             Life::Serving if self.identify_at.is_some_and(|at| now >= at) => {
                 self.identify_at = None;
                 Act::Identify
             }
             Life::Serving if now >= self.busy_at + self.times.idle => Act::CloseIdle,
-            Life::Serving => Act::Wait,
+            _ => Act::Wait,
         }
+    }
+
+    fn look_at_end(&mut self, now: Instant, seen: &Seen) -> Act {
+        let hurried = seen.life == Life::Closing;
+        let waits = !hurried && (seen.streams > 0 || seen.stalled.is_some());
+        if waits {
+            self.closing_since = None;
+            return Act::Wait;
+        }
+        let since = *self.closing_since.get_or_insert(now);
+        if now >= since + CLOSE_TIME / 2 { Act::Abort } else { Act::Wait }
     }
 
     /// The next time at which a look may decide something, as far as the time alone brings it about.
     pub(super) fn next(&self, seen: &Seen) -> Option<Instant> {
         let stall = self.stall.map(|(_, since)| since + self.times.write);
-        let ending = self.ending_since.map(|since| since + self.closing_time(seen.life));
-        if seen.ending {
-            return stall.into_iter().chain(ending).min();
-        }
         let due = match seen.life {
+            _ if seen.ending => self.closing_since.map(|since| since + CLOSE_TIME / 2),
             Life::Serving => {
                 let idle = (seen.streams == 0).then_some(self.busy_at + self.times.idle);
                 self.identify_at.into_iter().chain(idle).min()
             }
-            Life::Draining(since) => {
-                let end = since + LAST_STREAMS_TIME;
-                Some(if self.busy_at < end { end } else { end + LAST_STREAMS_TIME })
-            }
+            Life::Draining(since) => (!seen.dialled).then_some(since + LAST_STREAMS_TIME),
             Life::Closing => None,
         };
         stall.into_iter().chain(due).min()
     }
-
-    fn closing_time(&self, life: Life) -> Duration {
-        match life {
-            Life::Closing => CLOSE_TIME / 2,
-            _ => CLOSE_TIME + self.times.write,
-        }
-    }
 }
 
-/// The streams that a draining connection waits for. One that came with the last has its time to name its protocol.
-fn awaited(now: Instant, since: Instant, seen: &Seen) -> usize {
-    let late = now >= since + 2 * LAST_STREAMS_TIME;
-    let left_out = seen.unimportant + if late { seen.negotiating } else { 0 };
-    seen.streams.saturating_sub(left_out)
-}
-
-/// Whether a draining node still takes a stream.
+/// Whether a node takes a stream that a peer opens.
 pub(super) fn takes_streams(life: Life, now: Instant) -> bool {
     match life {
         Life::Serving => true,
@@ -148,14 +135,8 @@ pub(super) fn takes_streams(life: Life, now: Instant) -> bool {
 mod tests {
     use super::*;
 
-    const QUIET: Seen = Seen {
-        streams: 0,
-        unimportant: 0,
-        negotiating: 0,
-        stalled: None,
-        ending: false,
-        life: Life::Serving,
-    };
+    const QUIET: Seen =
+        Seen { streams: 0, dialled: false, stalled: None, ending: false, life: Life::Serving };
 
     fn ms(ms: u64) -> Duration {
         Duration::from_millis(ms)
@@ -205,36 +186,45 @@ mod tests {
     }
 
     #[test]
-    fn a_drain_waits_for_what_was_on_its_way_and_then_for_streams() {
+    fn a_drain_takes_what_was_on_its_way_and_then_closes_what_was_accepted() {
         let (mut watch, start) = watch();
         let drained = start + ms(100);
-        let draining = Seen { life: Life::Draining(drained), ..QUIET };
+        let draining = Seen { streams: 1, life: Life::Draining(drained), ..QUIET };
         assert_eq!(watch.look(drained, &draining), Act::Wait);
         assert_eq!(watch.next(&draining), Some(drained + LAST_STREAMS_TIME));
         assert!(takes_streams(draining.life, drained + ms(249)));
         assert!(!takes_streams(draining.life, drained + ms(250)));
-        let serving = Seen { streams: 3, unimportant: 1, negotiating: 1, ..draining };
-        assert_eq!(watch.look(drained + ms(250), &serving), Act::Wait);
-        assert_eq!(watch.next(&serving), Some(drained + 2 * LAST_STREAMS_TIME));
-        let mute = Seen { streams: 2, unimportant: 1, negotiating: 1, ..draining };
-        assert_eq!(watch.look(drained + ms(499), &mute), Act::Wait, "it may name its protocol yet");
-        assert_eq!(watch.look(drained + ms(500), &serving), Act::Wait, "one is served");
-        assert_eq!(watch.look(drained + ms(500), &mute), Act::Close);
-        let ping = Seen { streams: 1, unimportant: 1, ..draining };
-        assert_eq!(watch.look(drained + ms(250), &ping), Act::Close);
+        let dialled = Seen { dialled: true, ..draining };
+        assert_eq!(watch.look(drained + ms(9_000), &dialled), Act::Wait, "a call may still need it");
+        assert_eq!(watch.next(&dialled), None);
+        assert_eq!(watch.look(drained + ms(250), &draining), Act::Close);
+        // From here on the connection waits for its streams, however long they take.
+        let ending = Seen { ending: true, ..draining };
+        assert_eq!(watch.look(drained + ms(9_000), &ending), Act::Wait);
+        assert_eq!(watch.next(&ending), None);
     }
 
     #[test]
-    fn one_that_is_to_close_and_does_not_is_ended() {
+    fn one_that_has_said_good_bye_and_is_not_let_go_is_ended() {
         let (mut watch, start) = watch();
-        let closing = Seen { streams: 1, life: Life::Closing, ..QUIET };
+        let ending = Seen { ending: true, ..QUIET };
+        let sending = Seen { stalled: Some(1), ..ending };
+        assert_eq!(watch.look(start, &sending), Act::Wait);
+        assert_eq!(watch.look(start + ms(1_000), &sending), Act::Wait, "what was answered is on its way");
+        assert_eq!(watch.look(start + ms(1_100), &ending), Act::Wait);
+        assert_eq!(watch.next(&ending), Some(start + ms(1_600)));
+        assert_eq!(watch.look(start + ms(1_599), &ending), Act::Wait);
+        assert_eq!(watch.look(start + ms(1_600), &ending), Act::Abort);
+    }
+
+    #[test]
+    fn at_the_end_of_the_node_streams_are_not_waited_for() {
+        let (mut watch, start) = watch();
+        let closing = Seen { streams: 1, dialled: true, life: Life::Closing, ..QUIET };
         assert_eq!(watch.look(start, &closing), Act::Close);
         let ending = Seen { ending: true, ..closing };
         assert_eq!(watch.look(start, &ending), Act::Wait);
-        assert_eq!(watch.next(&ending), Some(start + ms(500)));
         assert_eq!(watch.look(start + ms(500), &ending), Act::Abort);
-        let idle = Seen { ending: true, ..QUIET };
-        assert_eq!(watch.look(start + ms(2_999), &idle), Act::Wait);
-        assert_eq!(watch.look(start + ms(3_000), &idle), Act::Abort);
+        assert!(!takes_streams(Life::Closing, start));
     }
 }

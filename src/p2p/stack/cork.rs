@@ -32,6 +32,10 @@ pub(super) struct Cork<S> {
     dirty: bool,
     /// What this turn may still read.
     turn_bytes: usize,
+    /// Whether Yamux was asked to wait with its writing, and has not asked to read since.
+    holds_up: bool,
+    /// Whether it may write nonetheless, until it has answered a ping.
+    lets_pass: bool,
     received: Frames,
     sent: Frames,
     drained: usize,
@@ -48,6 +52,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
             // The end of the handshake may still wait to be sent.
             dirty: true,
             turn_bytes: TURN_BYTES,
+            holds_up: false,
+            lets_pass: false,
             received: Frames::default(),
             sent: Frames::default(),
             drained: 0,
@@ -57,6 +63,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     /// Allows one more turn's reading.
     pub(super) fn begin_turn(&mut self) {
         self.turn_bytes = TURN_BYTES;
+        (self.holds_up, self.lets_pass) = (false, false);
+    }
+
+    /// Whether Yamux does not read because it cannot write: it reads nothing while it owes the answer to a ping. Two
+    /// sides that fill the wire between them would so wait for each other for ever. Then its frame and the answer are
+    /// let pass, once in a turn; Noise has room for them, and for so much more and no more.
+    pub(super) fn let_pass(&mut self) -> bool {
+        self.lets_pass = self.holds_up && !self.lets_pass;
+        self.lets_pass
     }
 
     /// Sends all that was written.
@@ -87,6 +102,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
     }
 
     fn read(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.holds_up = false;
         if self.turn_bytes == 0 {
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -95,36 +111,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
         let read = ready!(Pin::new(&mut self.secured).poll_read(cx, &mut out[..room]))?;
         self.turn_bytes -= read;
         let shared = &self.shared;
-        self.received.pass(&out[..read], |header| {
-            if header.kind <= Header::WINDOW_UPDATE && header.flags & Header::SYN != 0 {
-                shared.unread.begin(header.stream);
-            }
-            if header.kind == Header::DATA {
-                shared.unread.came(header.stream, header.length);
-            }
-        });
+        self.received.pass(&out[..read], |header| shared.unread.came(header));
         Poll::Ready(Ok(read))
     }
 
     fn write(&mut self, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        if self.fresh >= MESSAGE_BYTES {
-            // Makes a message of it. Nothing is sent yet where the byte stream has room for it.
-            let sealed = Pin::new(&mut self.secured).poll_flush(cx);
-            self.shared.note_writing(sealed.is_pending(), self.gauge.progress.get());
-            ready!(sealed)?;
-            self.fresh = 0;
+        let mut room = bytes.len();
+        if !self.lets_pass {
+            if self.fresh >= MESSAGE_BYTES {
+                ready!(self.seal(cx))?;
+            }
+            room = room.min(MESSAGE_BYTES - self.fresh);
         }
-        let room = bytes.len().min(MESSAGE_BYTES - self.fresh);
-        let written = ready!(Pin::new(&mut self.secured).poll_write(cx, &bytes[..room]))?;
+        let written = Pin::new(&mut self.secured).poll_write(cx, &bytes[..room]);
+        self.holds_up |= written.is_pending();
+        let written = ready!(written)?;
         self.fresh += written;
         self.dirty = true;
-        let shared = &self.shared;
-        self.sent.pass(&bytes[..written], |header| {
-            if header.kind == Header::GO_AWAY {
-                shared.said_go_away.set(true);
-            }
+        let Self { shared, lets_pass, .. } = self;
+        self.sent.pass(&bytes[..written], |header| match header.kind {
+            Header::PING => *lets_pass = false,
+            Header::GO_AWAY => shared.said_go_away.set(true),
+            _ => {}
         });
         Poll::Ready(Ok(written))
+    }
+
+    /// Makes a message of what was written. Nothing is sent yet where the byte stream has room for it.
+    fn seal(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let sealed = Pin::new(&mut self.secured).poll_flush(cx);
+        self.holds_up |= sealed.is_pending();
+        self.shared.note_writing(sealed.is_pending(), self.gauge.progress.get());
+        ready!(sealed)?;
+        self.fresh = 0;
+        Poll::Ready(Ok(()))
     }
 
     fn close(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -61,7 +61,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Streams for Link<Io> {
 }
 
 /// The connection itself. Dropping it ends the connection at once.
-pub struct Driver<Io: AsyncRead + AsyncWrite + Unpin> {
+pub struct Driver<Io> {
     link: Rc<Link<Io>>,
     on_refused: Option<Rc<dyn Fn()>>,
     /// Streams refused, less those admitted since.
@@ -150,9 +150,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Driver<Io> {
                 return self.close(cx, cork);
             }
             let next = match self.link.mux.borrow_mut().as_mut() {
-                Some(mux) => ready!(mux.connection.poll_next_inbound(cx)),
-                None => None,
+                Some(mux) => mux.connection.poll_next_inbound(cx),
+                None => Poll::Ready(None),
             };
+            if next.is_pending() && cork.borrow_mut().let_pass() {
+                continue;
+            }
+            let next = ready!(next);
             match next {
                 Some(Ok(stream)) => self.admit(stream, inbound),
                 Some(Err(error)) => return Poll::Ready(ConnectionError::of(error).map_or(Ok(()), Err)),
@@ -219,7 +223,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Driver<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> Drop for Driver<Io> {
+impl<Io> Drop for Driver<Io> {
     fn drop(&mut self) {
         // What the streams and the openers are told must be true when they look.
         let mux = self.link.mux.borrow_mut().take();
@@ -228,7 +232,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Drop for Driver<Io> {
     }
 }
 
-impl<Io: AsyncRead + AsyncWrite + Unpin> fmt::Debug for Driver<Io> {
+impl<Io> fmt::Debug for Driver<Io> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver").field("shared", &self.link.shared).finish_non_exhaustive()
     }

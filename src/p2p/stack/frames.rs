@@ -17,8 +17,10 @@ pub(super) struct Header {
 impl Header {
     pub(super) const DATA: u8 = 0;
     pub(super) const WINDOW_UPDATE: u8 = 1;
+    pub(super) const PING: u8 = 2;
     pub(super) const GO_AWAY: u8 = 3;
     pub(super) const SYN: u16 = 1;
+    pub(super) const FIN: u16 = 4;
 }
 
 /// One direction of a connection.

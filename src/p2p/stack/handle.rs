@@ -50,10 +50,6 @@ impl Handle {
     async fn next_stream(&self, protocols: &'static [&'static str]) -> Result<PeerStream, OpenError> {
         loop {
             if let Poll::Ready(opened) = self.streams.poll_open(protocols) {
-                // There may be room for one more.
-                if self.shared.waiting.get() > 0 {
-                    self.shared.room.notify(1);
-                }
                 return opened;
             }
             let max_streams = self.shared.max_streams;

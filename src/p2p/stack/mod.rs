@@ -18,6 +18,8 @@ mod multistream;
 mod one_thread;
 mod shared;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod unread;
 mod upgrade;
 

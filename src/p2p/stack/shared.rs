@@ -116,13 +116,15 @@ impl Shared {
     /// The driver has done what it could for now.
     pub(super) fn end_turn(&self) {
         self.opened_in_turn.set(0);
-        if self.stalled().is_none() {
-            for (opener, stream) in self.lingering.take() {
-                self.release(opener, stream);
-            }
+        if self.stalled().is_some() {
+            return;
+        }
+        for (opener, stream) in self.lingering.take() {
+            self.release(opener, stream);
         }
         if self.waiting.get() > 0 {
-            self.room.notify(1);
+            // All of them: the one who was told first may not be listening just now.
+            self.room.notify(usize::MAX);
         }
     }
 

@@ -23,7 +23,6 @@ struct Raw {
     /// Bytes of the negotiation that are still to be written. They go out with the first write, and at the latest when
     /// the reader waits.
     owed: Vec<u8>,
-    closed: bool,
 }
 
 impl Raw {
@@ -31,12 +30,13 @@ impl Raw {
         if out.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        let (unread, number) = (&self.place.shared.unread, self.place.stream);
         match Pin::new(&mut self.stream).poll_read(cx, out) {
-            Poll::Ready(Ok(0)) if self.stream.is_closed() && !self.closed => {
+            Poll::Ready(Ok(0)) if !unread.is_finished(number) => {
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionReset, "the stream was reset")))
             }
             Poll::Ready(Ok(read)) => {
-                self.place.shared.unread.read(self.place.stream, read);
+                unread.read(number, read);
                 Poll::Ready(Ok(read))
             }
             Poll::Ready(Err(_)) => Poll::Ready(Err(reset())),
@@ -82,9 +82,7 @@ impl Raw {
         if !self.stream.is_closed() {
             ready!(self.poll_owed(cx))?;
         }
-        ready!(Pin::new(&mut self.stream).poll_close(cx)).map_err(|_| reset())?;
-        self.closed = true;
-        Poll::Ready(Ok(()))
+        Pin::new(&mut self.stream).poll_close(cx).map_err(|_| reset())
     }
 
     /// Reads what the negotiation wants next, of which there may be a long line.
@@ -112,7 +110,7 @@ pub struct InboundStream(Raw);
 
 impl InboundStream {
     pub(super) fn new(stream: yamux::Stream, place: Place) -> Self {
-        Self(Raw { stream, place, owed: Vec::new(), closed: false })
+        Self(Raw { stream, place, owed: Vec::new() })
     }
 
     /// Agrees with the peer on one of `protocols` and gives its index. Bounded in bytes and in rounds, not in time.
@@ -172,7 +170,7 @@ impl PeerStream {
     ) -> Result<Self, NegotiateError> {
         let mut owed = Vec::new();
         let expects = Dialer::begin(protocols, &mut owed).ok_or(NegotiateError::Refused)?;
-        Ok(Self { raw: Raw { stream, place, owed, closed: false }, expects: Some(expects) })
+        Ok(Self { raw: Raw { stream, place, owed }, expects: Some(expects) })
     }
 
     /// Waits until the peer has accepted one of the protocols, and gives its index.

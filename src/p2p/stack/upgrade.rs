@@ -18,7 +18,7 @@ const YAMUX: &str = "/yamux/1.0.0";
 pub(super) type Secured<Io> = Negotiated<libp2p_noise::Output<Negotiated<OneThread<Io>>>>;
 
 /// What bounds one connection.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StackOptions {
     /// Streams that each side may have open at once. One more of the peer's is reset; a peer that keeps opening more
     /// loses the connection.
@@ -35,7 +35,7 @@ impl Default for StackOptions {
 }
 
 /// Which side of the connection this is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
     /// It dialled.
     Dialer {
@@ -62,45 +62,56 @@ where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     let (io, gauge) = OneThread::new(io);
-    let noise = libp2p_noise::Config::new(key).map_err(HandshakeError::Noise)?;
-    let (secured, found, mode) = match role {
-        Role::Dialer { expected } => {
-            // A dialer proposes and goes on as if it had been accepted: its next message goes out with the proposal.
-            let (_, io) = dial(io, NOISE).await?;
-            let (found, io) = noise
-                .upgrade_outbound(io, NOISE)
-                .await
-                .map_err(|error| HandshakeError::noise(NOISE, error))?;
-            if let Some(expected) = expected.filter(|expected| *expected != found) {
-                return Err(HandshakeError::WrongPeer { expected, found });
-            }
-            (dial(io, YAMUX).await?.1, found, yamux::Mode::Client)
-        }
-        Role::Listener => {
-            let (_, io) = listen(io, NOISE).await?;
-            let (found, io) = noise
-                .upgrade_inbound(io, NOISE)
-                .await
-                .map_err(|error| HandshakeError::noise(NOISE, error))?;
-            (listen(io, YAMUX).await?.1, found, yamux::Mode::Server)
-        }
+    let (secured, found) = secure(io, role, key).await?;
+    let mode = match role {
+        Role::Dialer { .. } => yamux::Mode::Client,
+        Role::Listener => yamux::Mode::Server,
     };
     let (handle, driver) = Driver::new(secured, gauge, mode, options);
     Ok((handle, driver, found))
 }
 
-async fn dial<T: AsyncRead + AsyncWrite + Unpin>(
-    io: T,
-    protocol: &'static str,
-) -> Result<(&'static str, Negotiated<T>), HandshakeError> {
-    let dialled = dialer_select_proto(io, [protocol], Version::V1Lazy).await;
-    dialled.map_err(|error| HandshakeError::negotiation(protocol, error))
+/// All but Yamux itself.
+pub(super) async fn secure<Io>(
+    io: OneThread<Io>,
+    role: Role,
+    key: &Keypair,
+) -> Result<(Secured<Io>, PeerId), HandshakeError>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    let noise = libp2p_noise::Config::new(key).map_err(HandshakeError::Noise)?;
+    let failed = |error| HandshakeError::noise(NOISE, error);
+    match role {
+        Role::Dialer { expected } => {
+            // A dialer proposes and goes on as if it had been accepted: its next message goes out with the proposal.
+            let io = dial(io, NOISE).await?;
+            let (found, io) = noise.upgrade_outbound(io, NOISE).await.map_err(failed)?;
+            if let Some(expected) = expected.filter(|expected| *expected != found) {
+                return Err(HandshakeError::WrongPeer { expected, found });
+            }
+            Ok((dial(io, YAMUX).await?, found))
+        }
+        Role::Listener => {
+            let io = listen(io, NOISE).await?;
+            let (found, io) = noise.upgrade_inbound(io, NOISE).await.map_err(failed)?;
+            Ok((listen(io, YAMUX).await?, found))
+        }
+    }
 }
 
-async fn listen<T: AsyncRead + AsyncWrite + Unpin>(
-    io: T,
-    protocol: &'static str,
-) -> Result<(&'static str, Negotiated<T>), HandshakeError> {
+async fn dial<T>(io: T, protocol: &'static str) -> Result<Negotiated<T>, HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
+    let dialled = dialer_select_proto(io, [protocol], Version::V1Lazy).await;
+    dialled.map(|(_, io)| io).map_err(|error| HandshakeError::negotiation(protocol, error))
+}
+
+async fn listen<T>(io: T, protocol: &'static str) -> Result<Negotiated<T>, HandshakeError>
+where
+    T: AsyncRead + AsyncWrite + Unpin,
+{
     let listened = listener_select_proto(io, [protocol]).await;
-    listened.map_err(|error| HandshakeError::negotiation(protocol, error))
+    listened.map(|(_, io)| io).map_err(|error| HandshakeError::negotiation(protocol, error))
 }

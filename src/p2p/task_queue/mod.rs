@@ -6,6 +6,7 @@
 
 mod codes;
 mod fields;
+pub(crate) mod fuzz;
 mod members;
 mod operations;
 mod peers;

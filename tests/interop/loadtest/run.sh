@@ -22,4 +22,14 @@ load --connections 4 --message-bytes 100000
 load --connections 16 --era 2025-11-25
 load --connections 16 --era 2025-06-18 --sessions shared --pipeline 4
 stop_server
+start_node "$server"
+for mode in stream-per-request long-lived; do
+    echo "+ ringmesh-loadtest p2p --mode $mode"
+    timeout 60 "$generator" p2p --target "${nodes[0]}" --mode "$mode" --server-pid "$server_pid" \
+        --connections 2 --warmup-s 0.1 --duration-s 0.5
+    passed=$((passed + 1))
+done
+timeout 60 "$generator" p2p --target "${nodes[0]}" --mode idle --connections 200 --server-pid "$server_pid"
+passed=$((passed + 1))
+stop_server
 echo "$passed passed, 0 failed"

@@ -30,6 +30,12 @@ impl McpHost {
         let options = PeerOptions::new(peer_id, &core.shared.limits, task_queue.is_some());
         Rc::new(McpHost { core, scope, options, task_queue })
     }
+
+    /// Counts a panic in our own code, which ended a stream.
+    pub(super) fn note_panic(&self) {
+        self.core.metrics().panicked();
+        tracing::error!(core = self.core.index, "a stream of a peer ended in a panic");
+    }
 }
 
 /// What the node decides about the requests of one peer.

@@ -14,12 +14,13 @@ mod tests;
 mod waits;
 
 use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
-use futures_lite::{AsyncRead, AsyncWrite};
+use futures_lite::{AsyncRead, AsyncWrite, FutureExt};
 
 #[allow(unused_imports, reason = "the node names them where it is wired in")]
 pub(crate) use host::{McpHost, PeerGate, TaskQueueRpc};
@@ -48,10 +49,15 @@ pub(crate) async fn serve_mcp_stream<Io>(
 ) where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let mut stream = Stream::new(io, Requests::new(host, remote, gate));
-    match poll_fn(|cx| stream.poll(cx)).await {
-        End::Close => close(stream).await,
-        End::Reset => {}
+    let serving = async {
+        let mut stream = Stream::new(io, Requests::new(host.clone(), remote, gate));
+        match poll_fn(|cx| stream.poll(cx)).await {
+            End::Close => close(stream).await,
+            End::Reset => {}
+        }
+    };
+    if AssertUnwindSafe(serving).catch_unwind().await.is_err() {
+        host.note_panic();
     }
 }
 

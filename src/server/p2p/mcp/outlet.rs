@@ -37,6 +37,8 @@ pub(super) struct Outlet {
     waiting: Cell<usize>,
     /// There was no room since the stream last asked.
     was_full: Cell<bool>,
+    /// A call came to an end that it should not.
+    has_failed: Cell<bool>,
 }
 
 /// One call in progress.
@@ -59,6 +61,7 @@ impl Outlet {
             order: Cell::new(Order::Go),
             waiting: Cell::new(0),
             was_full: Cell::new(false),
+            has_failed: Cell::new(false),
         })
     }
 
@@ -167,6 +170,16 @@ impl Outlet {
     /// Whether there was no room since this was last asked.
     pub(super) fn take_was_full(&self) -> bool {
         self.was_full.take()
+    }
+
+    /// Gives the stream up: an answer is missing, and the peer would wait for it.
+    pub(super) fn fail(&self) {
+        self.has_failed.set(true);
+        self.wake_stream();
+    }
+
+    pub(super) fn has_failed(&self) -> bool {
+        self.has_failed.get()
     }
 
     /// Has the stream's task woken for what the calls do.

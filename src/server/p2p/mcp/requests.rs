@@ -1,9 +1,11 @@
 //! From a frame to its answer, or to a flight.
 
+use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use futures_lite::FutureExt;
 use tracing::Span;
 
 use super::flight::{Begun, Flight, ask_task_queue};
@@ -11,7 +13,7 @@ use super::host::{McpHost, PeerGate};
 use super::outlet::Outlet;
 use crate::limits::Limit;
 use crate::mcp::peer::{AnswerForm, Gate, PeerSession, RpcCall, Taken, With};
-use crate::mcp::{Access, At, Call, ErrorKind, Label};
+use crate::mcp::{Access, At, Call, ErrorKind, Label, SmallText};
 use crate::p2p::Remote;
 use crate::p2p::frame::{OpenFrame, write_frame};
 use crate::server::core::CoreState;
@@ -41,6 +43,13 @@ pub(super) enum After {
     Serving,
     /// Nothing more is read.
     Ending,
+}
+
+/// What the answer to a message needs.
+struct Reply {
+    form: AnswerForm,
+    begun_at: Instant,
+    frame: OpenFrame,
 }
 
 /// The gate of a peer at one moment.
@@ -97,39 +106,45 @@ impl Requests {
         };
         let gate = &GateAt { gate: &*self.gate, core, now: begun_at };
         let with = With { dispatcher: &core.dispatcher, options: &host.options, at, gate };
-        let answer = OpenFrame::begin(out);
+        let frame_out = OpenFrame::begin(out);
         let taken = self.session.take(&with, frame, out);
-        let form = self.session.form(&host.options);
+        let reply = Reply { form: self.session.form(&host.options), begun_at, frame: frame_out };
+        self.answer(taken, reply, cx, out)
+    }
+
+    /// Does what becomes of a message.
+    fn answer(&self, taken: Taken<'_>, reply: Reply, cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
+        let Reply { form, begun_at, frame } = reply;
         match taken {
-            Taken::Silent(label) => {
-                answer.discard(out);
-                self.end(&label, begun_at);
-            }
-            Taken::Cancel(id, label) => {
-                answer.discard(out);
-                self.outlet.cancel(id);
-                self.end(&label, begun_at);
-            }
             Taken::Answer(label) => {
-                answer.finish(out);
+                frame.finish(out);
                 self.end(&label, begun_at);
             }
             Taken::Last(label) => {
-                answer.finish(out);
+                frame.finish(out);
                 self.end(&label, begun_at);
                 return After::Ending;
             }
-            Taken::Call(call) => self.call(call, form, begun_at, answer, cx, out),
+            Taken::Call(call) => self.call(call, Reply { form, begun_at, frame }, cx, out),
+            Taken::Silent(label) => {
+                frame.discard(out);
+                self.end(&label, begun_at);
+            }
+            Taken::Cancel(id, label) => {
+                frame.discard(out);
+                self.outlet.cancel(id);
+                self.end(&label, begun_at);
+            }
             Taken::Batch(batch) => {
-                answer.discard(out);
+                frame.discard(out);
                 self.fly(Work::Batch(Box::new(batch)), None, form, begun_at);
             }
             Taken::Feed(feed, id) => {
-                answer.discard(out);
+                frame.discard(out);
                 self.fly(Work::Feed(Box::new(feed)), Some(id), form, begun_at);
             }
             Taken::TaskQueue(call) => {
-                answer.discard(out);
+                frame.discard(out);
                 self.ask_task_queue(call, form, begun_at, cx);
             }
         }
@@ -137,29 +152,21 @@ impl Requests {
     }
 
     /// Answers a call that ends at its first poll right here; it costs no task.
-    fn call(
-        &self,
-        mut call: Call,
-        form: AnswerForm,
-        begun_at: Instant,
-        answer: OpenFrame,
-        cx: &mut Context<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        let core = &self.host.core;
+    fn call(&self, mut call: Call, reply: Reply, cx: &mut Context<'_>, out: &mut Vec<u8>) {
+        let Reply { form, begun_at, frame } = reply;
         let polled = {
-            let _activity = call.label().tool.map(|tool| core.activity.enter(tool));
+            let _activity = call.label().tool.map(|tool| self.host.core.activity.enter(tool));
             call.poll(cx, out)
         };
         match polled {
             Poll::Ready(ended) => {
-                let label = form.finish(out, answer.body_start(), Some(call.id()), ended.label);
-                answer.finish(out);
+                let label = form.finish(out, frame.body_start(), Some(call.id()), ended.label);
+                frame.finish(out);
                 self.end(&label, begun_at);
             }
             Poll::Pending => {
-                answer.discard(out);
-                let id = crate::mcp::SmallText::from(call.id());
+                frame.discard(out);
+                let id = SmallText::from(call.id());
                 self.fly(Work::Call(Box::new(call)), Some(id.as_str()), form, begun_at);
             }
         }
@@ -168,14 +175,25 @@ impl Requests {
     fn fly(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) {
         let flight = Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at));
         // A scope that is closing takes no new task; the stream closes with it.
-        let _ = self.host.scope.spawn("request of a peer", flight.run());
+        let _ = self.host.scope.spawn("request of a peer", self.guard(flight.run()));
     }
 
     fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant, cx: &mut Context<'_>) {
         let begun = self.begun(Some(call.id.as_str()), form, begun_at);
         let mut asking = Box::pin(ask_task_queue(begun, call, self.remote.clone()));
         if asking.as_mut().poll(cx).is_pending() {
-            let _ = self.host.scope.spawn("task queue request of a peer", asking);
+            let _ = self.host.scope.spawn("task queue request of a peer", self.guard(asking));
+        }
+    }
+
+    /// Runs a task of the stream; a panic in our own code costs the stream and nobody else.
+    fn guard(&self, task: impl Future<Output = ()> + 'static) -> impl Future<Output = ()> + 'static {
+        let (host, outlet) = (self.host.clone(), self.outlet.clone());
+        async move {
+            if AssertUnwindSafe(task).catch_unwind().await.is_err() {
+                host.note_panic();
+                outlet.fail();
+            }
         }
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Stream<Io> {
     is_unflushed: bool,
     /// Nothing more is read.
     is_over: bool,
+    /// The peer has closed its side.
+    is_half_closed: bool,
     share: Share,
     waits: Waits,
     phase: Phase,
@@ -76,6 +78,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             sent: 0,
             is_unflushed: false,
             is_over: false,
+            is_half_closed: false,
             waits: Waits::new(),
             phase: Phase::Serving,
             was_asked: false,
@@ -92,6 +95,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         self.member.watch(cx);
         self.requests.outlet.watch(cx);
         self.follow_phase();
+        if self.requests.outlet.has_failed() || (self.is_half_closed && self.is_gone(cx)) {
+            return Poll::Ready(End::Reset);
+        }
         for _ in 0..MAX_TURNS {
             // What has ended stands before what is answered now: old peers count on the order.
             let mut moved = self.collect(cx);
@@ -114,6 +120,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         // A peer that never stops asking shares its core.
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// Whether a peer that has closed its side is gone altogether: then reading fails, where before it had ended.
+    fn is_gone(&mut self, cx: &mut Context<'_>) -> bool {
+        matches!(Pin::new(&mut self.io).poll_read(cx, &mut [0]), Poll::Ready(Err(_)))
     }
 
     /// Takes one step of a shutdown with the core.
@@ -181,6 +192,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Err(_)) => Poll::Ready(Err(End::Reset)),
             Poll::Ready(Ok(0)) => {
+                self.is_half_closed = true;
                 self.end_input();
                 Poll::Ready(Ok(()))
             }
@@ -345,6 +357,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             frame: is_midway && self.wants_input(),
             write,
             idle: !is_midway && !write && !self.is_asked() && self.ahead.is_empty(),
+            look: self.is_half_closed,
         };
         let core = &self.requests.host.core;
         let Poll::Ready(limit) = self.waits.poll(waiting, &core.shared.limits, cx) else {

@@ -1,10 +1,13 @@
 //! How long a stream may keep the server waiting, and for what.
 
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::limits::{Limit, Limits};
 use crate::runtime::{Deadline, coarse_now};
+
+/// How often that is.
+const LOOK_TIME: Duration = Duration::from_millis(500);
 
 /// What a stream waits for, and since when. One deadline stands for all of it: it is moved only where it would come too
 /// late, and looked at anew when it comes.
@@ -24,6 +27,8 @@ pub(super) struct Waiting {
     pub(super) frame: bool,
     pub(super) write: bool,
     pub(super) idle: bool,
+    /// To look whether the peer is still there, which nobody is told of who does not read.
+    pub(super) look: bool,
 }
 
 impl Waits {
@@ -53,16 +58,24 @@ impl Waits {
             (self.write, Limit::WriteTime),
             (self.idle, Limit::P2pStreamIdleTime),
         ];
-        let next = waits.iter().filter_map(|(since, limit)| {
+        let ends = |(since, limit): &(Option<Instant>, Limit)| {
             Some((since.as_ref()?.checked_add(limits.duration(*limit))?, *limit))
-        });
-        let Some((at, limit)) = next.min_by_key(|(at, _)| *at) else {
-            self.deadline.clear();
-            return Poll::Pending;
         };
-        if at <= now {
+        let next = waits.iter().filter_map(ends).min_by_key(|(at, _)| *at);
+        if let Some((at, limit)) = next
+            && at <= now
+        {
             return Poll::Ready(limit);
         }
+        let look = waiting.look.then(|| now + LOOK_TIME);
+        match next.map(|(at, _)| at).into_iter().chain(look).min() {
+            Some(at) => self.arm(at, now, cx),
+            None => self.deadline.clear(),
+        }
+        Poll::Pending
+    }
+
+    fn arm(&self, at: Instant, now: Instant, cx: &mut Context<'_>) {
         if self.deadline.at().is_none_or(|armed| armed > at || armed <= now) {
             self.deadline.set(at);
         }
@@ -71,7 +84,6 @@ impl Waits {
             self.deadline.set(at);
             let _ = self.deadline.poll_expired(cx);
         }
-        Poll::Pending
     }
 }
 

@@ -7,6 +7,7 @@ mod pipe;
 mod recorded;
 mod sessions;
 mod shutdown;
+mod stack;
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -15,7 +16,7 @@ use std::rc::Rc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use futures_lite::{AsyncReadExt, AsyncWriteExt, future};
+use futures_lite::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, future};
 use serde_json::{Value, json};
 
 use super::{McpHost, PeerGate, TaskQueueRpc, serve_mcp_stream};
@@ -90,6 +91,11 @@ impl TaskQueueRpc for TestQueue {
         Box::pin(async move {
             match request["op"].as_str() {
                 Some("status" | "heartbeat") => json!({"ok": true, "peer_id": NODE}),
+                Some("panic") => panic!("a test's"),
+                Some("panic later") => {
+                    runtime::yield_now().await;
+                    panic!("a test's")
+                }
                 Some("hang") => future::pending().await,
                 Some("big") => json!({"ok": true, "pad": "x".repeat(1 << 20)}),
                 Some("submit" | "claim" | "list") => json!({"ok": false, "error": "queue_unavailable"}),
@@ -180,13 +186,18 @@ impl Bench {
     /// A peer with a stream of its own.
     pub(super) fn peer(&self) -> Peer {
         let (near, far) = pipe(self.window.get());
+        self.serve(far);
+        Peer::over(near)
+    }
+
+    /// Serves a stream of a new peer.
+    pub(super) fn serve(&self, io: impl AsyncRead + AsyncWrite + Unpin + 'static) {
         let peer_id = PeerId::from(Keypair::generate_ed25519().public());
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 4001));
         let principal = peer_id.to_base58().into();
         let remote = Rc::new(Remote { peer_id, principal, address, via: Via::Loopback });
-        let serving = serve_mcp_stream(self.host.clone(), far, remote, self.gate.clone());
+        let serving = serve_mcp_stream(self.host.clone(), io, remote, self.gate.clone());
         self.scope.spawn("stream", serving).unwrap();
-        Peer { end: near, reader: FrameReader::new(u64::MAX), input: Vec::new() }
     }
 
     /// How often a limit was hit.
@@ -198,13 +209,17 @@ impl Bench {
 }
 
 /// The other end of a stream.
-pub(super) struct Peer {
-    end: End,
+pub(super) struct Peer<Io = End> {
+    end: Io,
     reader: FrameReader,
     input: Vec<u8>,
 }
 
-impl Peer {
+impl<Io: AsyncRead + AsyncWrite + Unpin> Peer<Io> {
+    pub(super) fn over(end: Io) -> Self {
+        Peer { end, reader: FrameReader::new(u64::MAX), input: Vec::new() }
+    }
+
     pub(super) async fn send(&mut self, message: &Value) {
         let mut out = Vec::new();
         write_frame(&mut out, message.to_string().as_bytes());

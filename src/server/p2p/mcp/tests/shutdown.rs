@@ -50,6 +50,26 @@ fn calls_of_a_peer_that_vanishes_are_cancelled() {
 }
 
 #[test]
+fn a_panic_of_ours_costs_its_stream_alone() {
+    with_bench(
+        |_| {},
+        async |bench| {
+            let mut other = bench.peer();
+            other.ask(&modern_call(1, "look", json!({}))).await;
+            for op in ["panic", "panic later"] {
+                let mut peer = bench.peer();
+                peer.send(&modern_call(1, "nap", json!({"ms": 15_000}))).await;
+                peer.send(&modern_call(2, "task_queue.rpc", json!({"op": op}))).await;
+                assert!(peer.next_or_end().await.is_err(), "{op}");
+                runtime::sleep(Duration::from_millis(20)).await;
+                assert_eq!(bench.core.metrics().requests_in_flight(), 0, "{op}");
+            }
+            assert_eq!(text(&other.ask(&modern_call(2, "look", json!({}))).await), "seen");
+        },
+    );
+}
+
+#[test]
 fn a_draining_server_answers_what_it_was_asked_and_closes_the_rest() {
     with_bench(
         |_| {},
