@@ -43,12 +43,14 @@ impl PeerStreams {
 }
 
 fn node_options(options: &P2pOptions) -> NodeOptions {
-    let mut limits = Limits::default();
-    // A moment less than opening a stream may take in all, so that the error can say what did not answer.
-    limits.p2p_dial_timeout_ms = clamped(Limit::P2pDialTime, millis(options.open_timeout.mul_f64(0.9)));
-    let streams = 2 * options.max_streams as u64;
-    let usual = limits.max_p2p_connection_streams;
-    limits.max_p2p_connection_streams = clamped(Limit::P2pConnectionStreams, streams.max(usual));
+    let usual = Limit::P2pConnectionStreams.info().default;
+    let streams = usual.max(2 * options.max_streams as u64);
+    let limits = Limits {
+        // A moment less than opening a stream may take in all, so that the error can say what did not answer.
+        p2p_dial_timeout_ms: clamped(Limit::P2pDialTime, millis(options.open_timeout.mul_f64(0.9))),
+        max_p2p_connection_streams: clamped(Limit::P2pConnectionStreams, streams),
+        ..Limits::default()
+    };
     NodeOptions { limits, ..NodeOptions::default() }
 }
 
