@@ -1,9 +1,6 @@
 //! Streams of the task queue RPC, served on a core, over a pipe in memory.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
-#[path = "../mcp/tests/pipe.rs"]
-mod pipe;
-
 use std::cell::Cell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -19,9 +16,9 @@ use crate::mcp::{Access, CallError, Context, Elicitation, Registry, Tool, ToolAn
 use crate::p2p::{PeerId, Remote, Via};
 use crate::runtime::{self, ExecutorSettings, Scope, ScopeClosed, ScopeOptions, Watchdog, WatchdogSettings};
 use crate::server::core::CoreState;
+use crate::server::p2p::pipe::{End, pipe};
 use crate::server::roster::Phase;
 use crate::server::{Server, setup};
-use pipe::{End, pipe};
 
 const NODE: &str = "12D3KooWnode";
 

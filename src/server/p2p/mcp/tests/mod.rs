@@ -3,7 +3,6 @@
 
 mod limits;
 mod newer;
-mod pipe;
 mod recorded;
 mod sessions;
 mod shutdown;
@@ -27,8 +26,8 @@ use crate::p2p::{Keypair, LocalBoxFuture, PeerId, Remote, Via};
 use crate::runtime::{self, ExecutorSettings, Scope, ScopeClosed, ScopeOptions, Watchdog, WatchdogSettings};
 use crate::server::Server;
 use crate::server::core::CoreState;
+use crate::server::p2p::pipe::{End, pipe};
 use crate::server::setup;
-use pipe::{End, pipe};
 
 const WINDOW: usize = 256 << 10;
 const NODE: &str = "12D3KooWServer";
