@@ -53,7 +53,7 @@ pub struct Caller<'a> {
 pub struct Answered {
     /// One JSON object on one line, without a newline; always less than 1 MiB.
     pub json: Vec<u8>,
-    /// The index of the operation in [`OPERATIONS`], to count it by.
+    /// The index of the operation in [`OPERATIONS`], to count it by; `usize::MAX` for a request that came to none.
     pub operation: usize,
     /// What went wrong, if anything did.
     pub error: Option<ErrorCode>,

@@ -54,9 +54,8 @@ macro_rules! operations {
             },)*];
         }
 
-        /// The labels of metrics, by the index that an answer carries; the last is that of requests that name no
-        /// operation there is.
-        pub const OPERATIONS: &[&str] = &[$($name,)* "_other"];
+        /// The names of the operations, by the index that an answer carries: labels of metrics.
+        pub const OPERATIONS: &[&str] = &[$($name,)*];
     };
 }
 
@@ -131,7 +130,6 @@ mod tests {
             }
         }
         assert_eq!(Operation::parse("statuss"), None);
-        assert_eq!(Operation::parse("_other"), None);
-        assert_eq!(OPERATIONS.len(), Operation::ALL.len() + 1);
+        assert_eq!(OPERATIONS.len(), Operation::ALL.len());
     }
 }

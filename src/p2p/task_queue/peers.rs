@@ -105,8 +105,8 @@ impl TaskQueue {
             worker,
         };
         let mut state = lock(&self.state);
-        let mut heard = Heard::default();
-        heard.limit = state.members.hear(report, caller.now).then_some(Limit::P2pPeers);
+        let forgets = state.members.hear(report, caller.now);
+        let mut heard = Heard { message: None, limit: forgets.then_some(Limit::P2pPeers) };
         match clock {
             None => {}
             Some(Err(error)) => {

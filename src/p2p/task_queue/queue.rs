@@ -265,12 +265,11 @@ impl fmt::Debug for TaskQueue {
 }
 
 fn index(operation: Option<Operation>) -> usize {
-    operation.map_or(OPERATIONS.len() - 1, |operation| operation as usize)
+    operation.map_or(usize::MAX, |operation| operation as usize)
 }
 
 fn unknown_op() -> Refusal {
-    let names: Vec<_> = OPERATIONS[..OPERATIONS.len() - 1].to_vec();
-    Refusal::new(ErrorCode::UnknownOp, format!("op is one of {}", names.join(", ")))
+    Refusal::new(ErrorCode::UnknownOp, format!("op is one of {}", OPERATIONS.join(", ")))
 }
 
 fn queue_unavailable() -> Refusal {

@@ -18,14 +18,14 @@ struct Way {
 }
 
 /// One end.
-pub(super) struct End {
+pub(crate) struct End {
     reads: Rc<RefCell<Way>>,
     writes: Rc<RefCell<Way>>,
     window: usize,
 }
 
 /// Two ends; the second is held back at `window` bytes that the first has not read.
-pub(super) fn pipe(window: usize) -> (End, End) {
+pub(crate) fn pipe(window: usize) -> (End, End) {
     let (one, other) = (Rc::<RefCell<Way>>::default(), Rc::<RefCell<Way>>::default());
     let near = End { reads: one.clone(), writes: other.clone(), window: usize::MAX };
     (near, End { reads: other, writes: one, window })
@@ -38,7 +38,7 @@ fn wake(way: &RefCell<Way>) {
 
 impl End {
     /// Bytes that the other end has sent and this one has not read.
-    pub(super) fn unread(&self) -> usize {
+    pub(crate) fn unread(&self) -> usize {
         self.reads.borrow().bytes.len()
     }
 }

@@ -27,14 +27,10 @@ use crate::p2p::{LocalBoxFuture, PeerId, Remote};
 use crate::server::core::CoreState;
 use tools::Tools;
 
-/// Counts an answer: the core's counters, the index in `OPERATIONS`, whether it is an error, and when it was asked for.
-pub(crate) type CountOperation = fn(&CoreMetrics, usize, bool, Instant);
-
 /// What every request of one core is answered with, whichever protocol brought it.
 pub(crate) struct TaskQueueHost {
     core: Rc<CoreState>,
     queue: Arc<TaskQueue>,
-    count: CountOperation,
 }
 
 /// The task queue of a process, as it is configured.
@@ -65,12 +61,8 @@ pub(crate) fn now() -> Now {
 }
 
 impl TaskQueueHost {
-    pub(crate) fn new(
-        core: Rc<CoreState>,
-        queue: Arc<TaskQueue>,
-        count: CountOperation,
-    ) -> Rc<TaskQueueHost> {
-        Rc::new(TaskQueueHost { core, queue, count })
+    pub(crate) fn new(core: Rc<CoreState>, queue: Arc<TaskQueue>) -> Rc<TaskQueueHost> {
+        Rc::new(TaskQueueHost { core, queue })
     }
 
     /// Answers one request. A panic costs its request and nothing else.
@@ -92,7 +84,8 @@ impl TaskQueueHost {
     /// Counts an answer.
     fn note(&self, answered: &Answered, begun_at: Instant) {
         let metrics = self.core.metrics();
-        (self.count)(metrics, answered.operation, answered.error.is_some(), begun_at);
+        // An index that is none is counted as `_other`.
+        metrics.p2p_operation(answered.operation, answered.error.is_some(), begun_at.elapsed());
         if let Some(limit) = answered.limit {
             metrics.hit(limit);
         }

@@ -105,7 +105,7 @@ where
         let core = CoreState::new(shared, 0, tick.activity());
         let run = Scope::run(ScopeOptions::named("test"), |scope| async move {
             let queue = task_queue(&core.shared.config, NODE);
-            let host = TaskQueueHost::new(core.clone(), queue, |_, _, _, _| {});
+            let host = TaskQueueHost::new(core.clone(), queue);
             let gate = Rc::new(Gate(Cell::new(u32::MAX)));
             let bench = Rc::new(Bench { core, host, scope: scope.clone(), gate });
             let timeout = async {
