@@ -71,9 +71,9 @@ impl Connection {
 
     /// Resolves once it was told to close, or is gone: for what need not come to an end of its own.
     pub(super) async fn ending(&self) {
-        while !self.handle.is_closed() {
+        while !self.handle.is_ending() {
             let ending = self.ending.listen();
-            if !self.handle.is_closed() {
+            if !self.handle.is_ending() {
                 ending.await;
             }
         }
@@ -99,7 +99,7 @@ impl Connection {
             streams: self.handle.streams(),
             dialled: self.remote.via == Via::Dialled,
             stalled: self.handle.stalled(),
-            ending: self.handle.is_closed(),
+            ending: self.handle.is_ending(),
             life: node.life.get(),
         }
     }
@@ -117,11 +117,11 @@ impl Entry for Rc<Connection> {
     }
 
     fn is_usable(&self) -> bool {
-        !self.handle.is_closed() && self.handle.streams() < self.max_streams
+        !self.handle.is_ending() && self.handle.streams() < self.max_streams
     }
 
     fn is_ending(&self) -> bool {
-        self.handle.is_closed()
+        self.handle.is_ending()
     }
 
     fn is_idle(&self) -> bool {
