@@ -202,9 +202,9 @@ fn libp2p_is_told_where_there_is_any() {
     let scrape = Scrape::parse(&metrics.render(&snapshot));
     for (series, value) in [
         ("peers_known", 5.0),
-        ("connections_open{direction=\"accepted\"}", 1.0),
-        ("connections_open{direction=\"dialled\"}", 0.0),
-        ("connections_total{direction=\"dialled\"}", 1.0),
+        ("connections_open{core=\"0\",direction=\"accepted\"}", 1.0),
+        ("connections_open{core=\"3\",direction=\"dialled\"}", 0.0),
+        ("connections_total{core=\"3\",direction=\"dialled\"}", 1.0),
         ("handshakes_failed_total{reason=\"noise\"}", 1.0),
         ("handshakes_failed_total{reason=\"timeout\"}", 0.0),
         ("dials_total", 2.0),

@@ -100,7 +100,10 @@ impl AsyncWrite for AsyncStream {
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         this.stage();
-        this.stream.poll_flush(cx)
+        ready!(this.stream.poll_flush(cx))?;
+        // A connection that is idle keeps no buffer from the others.
+        buf::give_back_vec(std::mem::take(&mut this.pending));
+        Poll::Ready(Ok(()))
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

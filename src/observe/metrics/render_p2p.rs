@@ -17,22 +17,31 @@ pub(super) fn render(out: &mut Exposition, metrics: &Metrics, snapshot: &Snapsho
 }
 
 fn connections(out: &mut Exposition, metrics: &Metrics) {
-    out.family(
-        "ringmesh_p2p_connections_open",
-        Type::Gauge,
-        "libp2p connections open now, by who opened them.",
-    );
-    for (direction, name) in Direction::ALL {
-        out.sample(&[("direction", name)], sum(metrics, |core| core.connections_of(direction).0));
-    }
-    out.family("ringmesh_p2p_connections_total", Type::Counter, "libp2p connections that came to be.");
-    for (direction, name) in Direction::ALL {
-        out.sample(&[("direction", name)], sum(metrics, |core| core.connections_of(direction).1));
-    }
+    let help = "libp2p connections open now, by core and by who opened them.";
+    by_core(out, metrics, "ringmesh_p2p_connections_open", Type::Gauge, help, |(open, _)| open);
+    let help = "libp2p connections that came to be, by core and by who opened them.";
+    by_core(out, metrics, "ringmesh_p2p_connections_total", Type::Counter, help, |(_, total)| total);
     let help = "Accepted libp2p connections that did not come to be, by reason.";
     out.family("ringmesh_p2p_handshakes_failed_total", Type::Counter, help);
     for (why, name) in HandshakeFailure::ALL {
         out.sample(&[("reason", name)], sum(metrics, |core| core.handshakes_failed(why)));
+    }
+}
+
+fn by_core(
+    out: &mut Exposition,
+    metrics: &Metrics,
+    name: &'static str,
+    kind: Type,
+    help: &str,
+    which: impl Fn((u64, u64)) -> u64,
+) {
+    out.family(name, kind, help);
+    for (core, label) in metrics.cores.iter().zip(&metrics.core_labels) {
+        for (direction, name) in Direction::ALL {
+            let value = which(core.p2p().connections_of(direction));
+            out.sample(&[("core", label), ("direction", name)], value);
+        }
     }
 }
 
