@@ -88,10 +88,10 @@ impl Exchange {
     /// # Errors
     /// What is wrong with it.
     pub fn check(&mut self, id: u64, body: &[u8]) -> Result<(), String> {
-        if let Some(answer) = &mut self.answer {
-            if answer.fill(id) == body {
-                return Ok(());
-            }
+        if let Some(answer) = &mut self.answer
+            && answer.fill(id) == body
+        {
+            return Ok(());
         }
         let json: Value = serde_json::from_slice(body).map_err(|error| format!("not JSON: {error}"))?;
         let content = serde_json::json!([{ "type": "text", "text": text(id) }]);

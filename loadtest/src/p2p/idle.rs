@@ -52,7 +52,8 @@ async fn measure(args: &P2pArgs, scope: &Rc<Scope>) -> Result<Idle, BoxError> {
     let connections = args.connections as usize;
     let handles = Rc::new(RefCell::new(Vec::with_capacity(connections)));
     // The first one may bring tables along that the others share.
-    handles.borrow_mut().push(dial(&args.target, scope).await?);
+    let handle = dial(&args.target, scope).await?;
+    handles.borrow_mut().push(handle);
     runtime::sleep(REST).await;
     let before = Both::now(args)?;
     let begun = Instant::now();

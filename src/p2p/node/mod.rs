@@ -4,6 +4,11 @@
 //! (its one task, watched by `watch`) → `streams` (each stream to its protocol). The main path of a call to another
 //! peer: [`Node::open`] → `registry` (a connection that is there) or `dial` (a new one).
 
+#![allow(
+    clippy::result_large_err,
+    reason = "an error of a dial names both peers, and a dial that failed has taken milliseconds"
+)]
+
 mod accept;
 mod backoff;
 mod connection;

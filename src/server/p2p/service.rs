@@ -6,11 +6,9 @@ use std::time::Instant;
 
 use super::P2p;
 use super::mcp::{McpHost, PeerGate, serve_mcp_stream};
-use super::setup::HEARTBEAT_SENT_INDEX;
 use super::task_queue::{TaskQueueHost, serve_task_queue_stream};
 use crate::limits::Limit;
 use crate::mcp::Access;
-use crate::observe::CoreMetrics;
 use crate::p2p::access::Policy;
 use crate::p2p::peers::ConnectionPlace;
 use crate::p2p::stack::PeerStream;
@@ -31,17 +29,11 @@ pub(super) struct Peers {
 impl Peers {
     /// Calls that wait become tasks of `scope`.
     pub(super) fn new(core: &Rc<CoreState>, p2p: &P2p, scope: &Scope) -> Rc<Peers> {
-        let task_queue = TaskQueueHost::new(core.clone(), p2p.task_queue.clone(), count);
+        let task_queue = TaskQueueHost::new(core.clone(), p2p.task_queue.clone());
         let peer_id = p2p.node.identity().base58();
         let mcp = McpHost::new(core.clone(), scope.clone(), peer_id, Some(task_queue.clone()));
         Rc::new(Peers { mcp, task_queue, policy: p2p.policy.clone() })
     }
-}
-
-/// Counts an operation. One without a name has the last index of its table, which is that of the heartbeats here.
-fn count(metrics: &CoreMetrics, operation: usize, error: bool, begun_at: Instant) {
-    let operation = if operation < HEARTBEAT_SENT_INDEX { operation } else { usize::MAX };
-    metrics.p2p_operation(operation, error, begun_at.elapsed());
 }
 
 impl Service for Peers {

@@ -20,11 +20,11 @@ use crate::server::{Keeping, node_identity};
 /// The label of the heartbeats that this node sends. It comes after the operations, before what has no name.
 const HEARTBEAT_SENT: &str = "heartbeat_sent";
 /// Its index.
-pub(super) const HEARTBEAT_SENT_INDEX: usize = OPERATIONS.len() - 1;
+pub(super) const HEARTBEAT_SENT_INDEX: usize = OPERATIONS.len();
 
 /// What the metrics call the operations, in the order of their indexes.
 pub(in crate::server) fn operation_names() -> Vec<&'static str> {
-    OPERATIONS[..HEARTBEAT_SENT_INDEX].iter().copied().chain([HEARTBEAT_SENT]).collect()
+    OPERATIONS.iter().copied().chain([HEARTBEAT_SENT]).collect()
 }
 
 /// Names for the metrics that hold those of the protocols.

@@ -67,7 +67,7 @@ fn the_server_asks_on_the_stream_and_the_answer_comes_on_it() {
             }
             let mut answers = [peer.next().await.unwrap(), peer.next().await.unwrap()];
             answers.sort_by_key(|answer| answer["id"].as_i64());
-            assert_eq!(answers.each_ref().map(|answer| text(answer)), ["hello Ada", "hello Bob"]);
+            assert_eq!(answers.each_ref().map(text), ["hello Ada", "hello Bob"]);
         },
     );
 }
