@@ -63,7 +63,7 @@ const serveTaskQueue = (name, peer) => async (stream, connection) => {
   try {
     const { op } = JSON.parse(await read());
     const answer = { ok: true, peer_id: peer.peerId.toString() };
-    if (op === 'heartbeat') {
+    if (['heartbeat', 'peer.heartbeat', 'peer'].includes(op)) {
       const from = connection.remotePeer.toString();
       Object.assign(answer, { peer: from, scheduler: { clock: null, known_peers: [] } });
       console.log(`heartbeat ${name} ${from}`);

@@ -95,7 +95,7 @@ def serve_task_queue(name, node):
             line, _ = await read_line(stream)
             request = json.loads(line)
             answer = {"ok": True, "peer_id": str(node.get_id())}
-            if request.get("op") == "heartbeat":
+            if request.get("op") in ("heartbeat", "peer.heartbeat", "peer"):
                 peer = str(stream.muxed_conn.peer_id)
                 answer.update(peer=peer, scheduler={"clock": None, "known_peers": []})
                 print(f"heartbeat {name} {peer}", flush=True)

@@ -78,7 +78,7 @@ async fn serve_task_queue(mut stream: Stream, name: &str, peer: PeerId, me: Peer
     let (request, _) = read_line(&mut stream).await?;
     let mut answer = json!({ "ok": true, "peer_id": me.to_string() });
     match request["op"].as_str() {
-        Some("heartbeat") => {
+        Some("heartbeat" | "peer.heartbeat" | "peer") => {
             answer["peer"] = peer.to_string().into();
             answer["scheduler"] = json!({ "clock": null, "known_peers": [] });
             println!("heartbeat {name} {peer}");
