@@ -36,7 +36,7 @@ impl Node {
                 "--max-cores",
                 "2",
             ])
-            .args(["--p2p-handshake-timeout-ms", "1000"])
+            .args(["--limit", "p2p_handshake_timeout_ms=1000"])
             .args(flags)
             .arg("--data-dir")
             .arg(state.path())
