@@ -181,7 +181,7 @@ limits! {
     /// Handshakes of libp2p connections in progress on one core; one more is closed at once.
     P2pHandshakes, max_p2p_handshakes, 256, 1, 65_536;
     /// Streams open on one libp2p connection; one more is reset.
-    P2pConnectionStreams, max_p2p_connection_streams, 256, 8, 4_096;
+    P2pConnectionStreams, max_p2p_connection_streams, 1_024, 8, 4_096;
     /// Streams open on the libp2p connections of the process; one more is reset.
     P2pStreams, max_p2p_streams, 16_384, 8, 1_000_000;
     /// Bytes of one frame of `/mcp+p2p/1.0.0`; more ends the stream.

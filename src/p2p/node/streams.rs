@@ -74,11 +74,13 @@ impl Node {
                 let info = self.shared.info.seen_from(multiaddr(connection.remote.address));
                 let _ = within(request_time, identify::answer(stream, &info)).await;
             }
-            1 => {
-                if let Some(Ok(info)) = within(request_time, identify::take_push(stream)).await {
-                    self.identified(connection, &info);
+            1 => match within(request_time, identify::take_push(stream)).await {
+                Some(Ok(info)) => self.identified(connection, &info),
+                Some(Err(error)) => {
+                    tracing::debug!(peer = %connection.remote.principal, "no push: {error}");
                 }
-            }
+                None => self.metrics().hit(Limit::P2pRequestTime),
+            },
             // The peer may ping again and again on one stream; that ends one day too.
             _ => {
                 let _ = within(limits.duration(Limit::P2pStreamIdleTime), ping::answer(stream)).await;
