@@ -1,5 +1,6 @@
 //! What a libp2p connection holds while it is idle, and what a request on it costs in allocations and sends: the parts
 //! that a noisy machine cannot blur. `--ignored --nocapture` on a release build shows the time too.
+#![allow(clippy::print_stdout, reason = "the measurement is for people to read")]
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
