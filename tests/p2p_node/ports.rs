@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use ringmesh::{Server, ServerError};
 use serde_json::json;
 
-use crate::common::{self, Client, TestServer, call, text, tools};
+use crate::common::{self, TestServer, call, text, tools};
 use crate::support::{PeerServer, as_peer, by_core, dumb, health, serve_with, status};
 
 /// A port that was free a moment ago.
@@ -120,8 +120,14 @@ fn a_port_that_is_taken_is_refused_at_the_start() {
 #[test]
 fn http_that_is_full_says_so_on_a_shared_port() {
     let peer = shared(|config| config.limits.max_connections = 3);
-    let held: Vec<Client> = (0..3).map(|_| peer.server.client()).collect();
-    let ask = || peer.server.client().ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n");
+    const LIVEZ: &str = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ask = || peer.server.client().ask(LIVEZ);
+    // Each has its place when the next one comes: without an answer, one of them might be the one turned away.
+    let held = [(); 3].map(|()| {
+        let mut client = peer.server.client();
+        assert_eq!(client.ask(LIVEZ).status, 200);
+        client
+    });
     tools::eventually("the next one is turned away", || {
         let answer = ask();
         answer.status == 503 && answer.json()["error"]["limit"] == "max_connections"
