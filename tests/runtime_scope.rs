@@ -46,6 +46,44 @@ fn run_waits_for_every_task_and_returns_the_bodys_value() {
 }
 
 #[test]
+fn a_task_that_ends_with_its_first_poll_needs_no_second() {
+    on_executor(|| async {
+        let seen = Rc::new(Cell::new(0));
+        let run = Scope::run(ScopeOptions::named("polled"), |scope| {
+            let seen = seen.clone();
+            async move {
+                let done = seen.clone();
+                scope.poll_or_spawn("at once", async move { done.set(done.get() + 1) }).unwrap();
+                assert_eq!((seen.get(), scope.tasks()), (1, 0), "it ran before the call returned");
+                let waits = seen.clone();
+                let task = async move {
+                    // A scope that is opened in the first poll belongs to the task, not to the caller.
+                    let inner = Scope::run(ScopeOptions::named("inner"), |_| async {
+                        sleep(Duration::from_millis(5)).await;
+                        Ok::<_, ringmesh::BoxError>(())
+                    });
+                    inner.await.unwrap();
+                    waits.set(waits.get() + 1);
+                };
+                scope.poll_or_spawn("later", task).unwrap();
+                assert_eq!((seen.get(), scope.tasks()), (1, 1));
+                Ok::<_, ringmesh::BoxError>(())
+            }
+        });
+        run.await.unwrap();
+        assert_eq!(seen.get(), 2, "the scope has waited for it");
+        let failed = Scope::run(ScopeOptions::named("failing"), |scope| async move {
+            scope.poll_or_spawn("panics", async { boom("at its first poll") }).unwrap();
+            scope.cancelled().await;
+            assert!(scope.poll_or_spawn("too late", async {}).is_err());
+            Ok::<_, ringmesh::BoxError>(())
+        });
+        let error = failed.await.unwrap_err();
+        assert!(matches!(&error, ScopeError::Panicked { task: "panics", .. }), "{error}");
+    });
+}
+
+#[test]
 fn a_body_may_borrow_what_surrounds_it() {
     on_executor(|| async {
         let mut words = vec!["one"];

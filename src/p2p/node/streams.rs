@@ -26,8 +26,9 @@ impl Node {
             return self.metrics().hit(Limit::P2pStreams);
         };
         let task = serve(self.clone(), connection.clone(), stream, place);
-        // A scope that is closing takes no new task; the stream is reset with it.
-        let _ = self.scope.spawn("p2p stream", task);
+        // Most streams bring all of their request with them. A scope that is closing takes no new task; the stream is
+        // reset with it.
+        let _ = self.scope.poll_or_spawn("p2p stream", task);
     }
 
     async fn serve_stream(self: &Rc<Self>, connection: &Rc<Connection>, stream: InboundStream) {
@@ -59,8 +60,9 @@ impl Node {
                 service.clone().serve(index, stream, remote, place).await;
             }
             _ => {
-                // No good-bye waits for these.
-                future::or(self.serve_inherent(index, connection, stream), connection.ending()).await;
+                // No good-bye waits for these. They are rare, and in a box they do not widen every other stream's task.
+                let serving = Box::pin(self.serve_inherent(index, connection, stream));
+                future::or(serving, connection.ending()).await;
             }
         }
     }

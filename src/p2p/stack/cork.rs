@@ -17,6 +17,10 @@ use super::shared::Shared;
 const MESSAGE_BYTES: usize = 16 << 10;
 /// Bytes that one turn reads at most; then the other tasks of the core have theirs.
 const TURN_BYTES: usize = 64 << 10;
+/// Data frames with a body that one turn reads at most. What they ask for is answered and sent before more is read, so that the peer
+/// works on the first answers while this side works on the next: with the wire's whole content in one turn the two would
+/// wait for each other by turns.
+const TURN_FRAMES: usize = 8;
 /// Bytes that are read and thrown away at most while waiting for the peer to close its side.
 const DRAIN_BYTES: usize = 1 << 20;
 
@@ -32,6 +36,7 @@ pub(super) struct Cork<S> {
     dirty: bool,
     /// What this turn may still read.
     turn_bytes: usize,
+    turn_frames: usize,
     /// Whether Yamux was asked to wait with its writing, and has not asked to read since.
     holds_up: bool,
     /// Whether it may write nonetheless, until it has answered a ping.
@@ -52,6 +57,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
             // The end of the handshake may still wait to be sent.
             dirty: true,
             turn_bytes: TURN_BYTES,
+            turn_frames: TURN_FRAMES,
             holds_up: false,
             lets_pass: false,
             received: Frames::default(),
@@ -62,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
 
     /// Allows one more turn's reading.
     pub(super) fn begin_turn(&mut self) {
-        self.turn_bytes = TURN_BYTES;
+        (self.turn_bytes, self.turn_frames) = (TURN_BYTES, TURN_FRAMES);
         (self.holds_up, self.lets_pass) = (false, false);
     }
 
@@ -103,15 +109,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
 
     fn read(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         self.holds_up = false;
-        if self.turn_bytes == 0 {
+        if self.turn_bytes == 0 || self.turn_frames == 0 && self.received.at_header() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let room = out.len().min(self.turn_bytes);
         let read = ready!(Pin::new(&mut self.secured).poll_read(cx, &mut out[..room]))?;
         self.turn_bytes -= read;
-        let shared = &self.shared;
-        self.received.pass(&out[..read], |header| shared.unread.came(header));
+        let Self { shared, turn_frames, .. } = self;
+        self.received.pass(&out[..read], |header| {
+            if header.kind == Header::DATA && header.length > 0 {
+                *turn_frames = turn_frames.saturating_sub(1);
+            }
+            shared.unread.came(header);
+        });
         Poll::Ready(Ok(read))
     }
 

@@ -56,6 +56,11 @@ impl Frames {
         }
     }
 
+    /// Whether the next byte begins a frame.
+    pub(super) fn at_header(&self) -> bool {
+        self.have == 0 && self.body_left == 0
+    }
+
     fn parsed(&self) -> Header {
         let [_version, kind, flags @ .., s0, s1, s2, s3, l0, l1, l2, l3] = self.header;
         Header {

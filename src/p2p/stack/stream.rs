@@ -1,5 +1,6 @@
 //! One stream of a connection, from its first byte: what it speaks, and then what is said on it.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
@@ -11,6 +12,9 @@ use super::error::NegotiateError;
 use super::multistream::{Dialer, Listener};
 use super::shared::Place;
 
+/// Bytes that a negotiation reads at once at most. Most requests come whole with the proposal, and each read of a Yamux
+/// stream has its price.
+const AHEAD_BYTES: usize = 512;
 /// Bytes of one write that go out together with what is owed from the negotiation.
 const JOINED_BYTES: usize = 8 << 10;
 
@@ -23,13 +27,31 @@ struct Raw {
     /// Bytes of the negotiation that are still to be written. They go out with the first write, and at the latest when
     /// the reader waits.
     owed: Vec<u8>,
+    /// What came with the negotiation and does not belong to it.
+    ahead: VecDeque<u8>,
 }
 
 impl Raw {
+    fn new(stream: yamux::Stream, place: Place, owed: Vec<u8>) -> Self {
+        Self { stream, place, owed, ahead: VecDeque::new() }
+    }
+
     fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         if out.is_empty() {
             return Poll::Ready(Ok(0));
         }
+        if self.ahead.is_empty() { self.poll_stream(cx, out) } else { Poll::Ready(self.take_ahead(out)) }
+    }
+
+    fn take_ahead(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let taken = io::Read::read(&mut self.ahead, out)?;
+        if self.ahead.is_empty() {
+            self.ahead = VecDeque::new();
+        }
+        Ok(taken)
+    }
+
+    fn poll_stream(&mut self, cx: &mut Context<'_>, out: &mut [u8]) -> Poll<io::Result<usize>> {
         let (unread, number) = (&self.place.shared.unread, self.place.stream);
         match Pin::new(&mut self.stream).poll_read(cx, out) {
             Poll::Ready(Ok(0)) if !unread.is_finished(number) => {
@@ -92,11 +114,16 @@ impl Raw {
         wants: usize,
         buffer: &'a mut [u8; 128],
     ) -> Poll<io::Result<&'a [u8]>> {
-        let wants = wants.min(buffer.len());
-        match ready!(self.poll_read(cx, &mut buffer[..wants]))? {
-            0 => Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
-            read => Poll::Ready(Ok(&buffer[..read])),
+        if self.ahead.is_empty() {
+            let mut ahead = [0; AHEAD_BYTES];
+            match ready!(self.poll_stream(cx, &mut ahead))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into())),
+                read => self.ahead.extend(&ahead[..read]),
+            }
         }
+        let wants = wants.min(buffer.len());
+        let read = self.take_ahead(&mut buffer[..wants])?;
+        Poll::Ready(Ok(&buffer[..read]))
     }
 }
 
@@ -110,7 +137,7 @@ pub struct InboundStream(Raw);
 
 impl InboundStream {
     pub(super) fn new(stream: yamux::Stream, place: Place) -> Self {
-        Self(Raw { stream, place, owed: Vec::new() })
+        Self(Raw::new(stream, place, Vec::new()))
     }
 
     /// Agrees with the peer on one of `protocols` and gives its index. Bounded in bytes and in rounds, not in time.
@@ -170,7 +197,7 @@ impl PeerStream {
     ) -> Result<Self, NegotiateError> {
         let mut owed = Vec::new();
         let expects = Dialer::begin(protocols, &mut owed).ok_or(NegotiateError::Refused)?;
-        Ok(Self { raw: Raw { stream, place, owed }, expects: Some(expects) })
+        Ok(Self { raw: Raw::new(stream, place, owed), expects: Some(expects) })
     }
 
     /// Waits until the peer has accepted one of the protocols, and gives its index.

@@ -169,6 +169,19 @@ impl Scope {
         task::spawn(&self.state, name, task)
     }
 
+    /// As [`Scope::spawn`], but the task is polled once before this returns, in the caller's turn: one that comes to its
+    /// end with what is there costs no place in a queue. The caller holds no borrow that the task may want.
+    ///
+    /// # Errors
+    /// As [`Scope::spawn`].
+    pub fn poll_or_spawn<F>(&self, name: &'static str, task: F) -> Result<(), ScopeClosed>
+    where
+        F: Future + 'static,
+        F::Output: TaskOutcome,
+    {
+        task::poll_or_spawn(&self.state, name, task)
+    }
+
     /// Cancels the scope and its children. Repeating it does nothing.
     pub fn cancel(&self) {
         self.state.cancel();

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context as TaskContext, Poll};
+use std::task::{Context as TaskContext, Poll, Waker};
 
 use super::ScopeClosed;
 use super::context::Context;
@@ -47,6 +47,23 @@ where
     let supervised = Supervised { future: Some(Box::pin(future)), membership };
     // The task only runs later, so the scope owns its handle before the task can end.
     scope.own(key, queues::spawn_into(scope.options().queue, supervised));
+    Ok(())
+}
+
+/// Polls a task of `scope` here, and makes it one of its own only if that does not bring it to its end.
+pub(super) fn poll_or_spawn<F>(scope: &Rc<State>, name: &'static str, future: F) -> Result<(), ScopeClosed>
+where
+    F: Future + 'static,
+    F::Output: TaskOutcome,
+{
+    let key = scope.join()?;
+    let context = Context { scope: Rc::clone(scope), task: Some(key) };
+    let membership = Membership { context, key, name };
+    let mut supervised = Supervised { future: Some(Box::pin(future)), membership };
+    // Nobody need be woken: what is still pending is polled again by its own task.
+    if Pin::new(&mut supervised).poll(&mut TaskContext::from_waker(Waker::noop())).is_pending() {
+        scope.own(key, queues::spawn_into(scope.options().queue, supervised));
+    }
     Ok(())
 }
 

@@ -10,6 +10,7 @@ mod wire;
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::task::{Context, Waker};
 
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -34,6 +35,8 @@ struct Side {
 enum Inbound {
     /// They are answered with what they said.
     Echo,
+    /// So are they, and what each brings with it is answered on the spot.
+    EchoAtOnce,
     /// They are kept and not looked at.
     Keep,
 }
@@ -52,6 +55,12 @@ fn start(sim: &Sim, handle: Handle, driver: Driver<End>, inbound: Inbound) -> Si
     let (spawner, keep) = (sim.clone(), kept.clone());
     let ended = sim.spawn(driver.run(move |stream| match inbound {
         Inbound::Echo => drop(spawner.spawn(echo(stream))),
+        Inbound::EchoAtOnce => {
+            let mut echo = Box::pin(echo(stream));
+            if echo.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
+                drop(spawner.spawn(echo));
+            }
+        }
         Inbound::Keep => keep.borrow_mut().push(stream),
     }));
     Side { handle, ended, kept }

@@ -192,6 +192,36 @@ fn a_request_and_its_answer_take_one_packet_each() {
     });
 }
 
+#[test]
+fn many_requests_of_one_packet_are_answered_in_several() {
+    Sim::run(1, |sim| async move {
+        let (mine, yours) = wire(&sim, Link::PLAIN);
+        let tap = mine.tap();
+        let (a, b) = keys();
+        let options = StackOptions::default();
+        let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
+        let (handle, driver, _) = upgrade(mine, Role::Dialer { expected: None }, &a, &options).await.unwrap();
+        let (listening, other, _) = listener.await;
+        let _listener = start(&sim, listening, other, Inbound::EchoAtOnce);
+        let mut asked = Vec::new();
+        for _ in 0..32 {
+            let (mut stream, _) = handle.open(&[ECHO]).await.unwrap();
+            stream.write_all(&text(150, 4)).await.unwrap();
+            asked.push(stream);
+        }
+        // Nothing has left before the driver runs, and then all of it does.
+        let before = tap.sends();
+        let dialer = start(&sim, handle, driver, Inbound::Echo);
+        for stream in &mut asked {
+            stream.read_exact(&mut [0; 150]).await.unwrap();
+        }
+        let sends = [0, 1].map(|side| tap.sends()[side] - before[side]);
+        assert!(sends[0] <= 3, "{sends:?}");
+        assert!((4..=8).contains(&sends[1]), "the first are answered before the last are read: {sends:?}");
+        drop(dialer);
+    });
+}
+
 /// A stream with a request and an answer, and both sides gone afterwards.
 async fn ping(dialer: &Side, listener: &Side) {
     let (mut mine, _) = dialer.handle.open(&[ECHO]).await.unwrap();

@@ -52,7 +52,7 @@ pub(crate) async fn serve_mcp_stream<Io>(
     let serving = async {
         let mut stream = Stream::new(io, Requests::new(host.clone(), remote, gate));
         match poll_fn(|cx| stream.poll(cx)).await {
-            End::Close => close(stream).await,
+            End::Close => close(&mut stream).await,
             End::Reset => {}
         }
     };
@@ -62,7 +62,7 @@ pub(crate) async fn serve_mcp_stream<Io>(
 }
 
 /// Says that nothing follows, and reads off what the peer still sends.
-async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut stream: Stream<Io>) {
+async fn close<Io: AsyncRead + AsyncWrite + Unpin>(stream: &mut Stream<Io>) {
     let deadline = Deadline::new();
     deadline.set_after(stream.core().shared.limits.duration(Limit::WriteTime));
     let is_closed = poll_fn(|cx| match Pin::new(&mut stream.io).poll_close(cx) {
@@ -73,10 +73,10 @@ async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut stream: Stream<Io>) {
         return;
     }
     deadline.set_after(LINGER_TIME);
-    let mut buffer = vec![0; 4 << 10];
     let mut rest = LINGER_BYTES;
     poll_fn(|cx| {
         stream.member.watch(cx);
+        let mut buffer = [0; 1 << 10];
         while rest > 0 && stream.member.phase() != Phase::Cancelling {
             match Pin::new(&mut stream.io).poll_read(cx, &mut buffer) {
                 Poll::Ready(Ok(bytes)) if bytes > 0 => rest = rest.saturating_sub(bytes),
