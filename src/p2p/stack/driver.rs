@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use yamux::Mode;
 
-use super::cork::{Cork, Corked};
+use super::cork::{Cork, Corked, LastWrite};
 use super::error::{ConnectionError, OpenError};
 use super::handle::{Handle, Streams};
 use super::one_thread::Gauge;
@@ -146,14 +146,25 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Driver<Io> {
             if shared.stage() == Stage::Aborted {
                 return Poll::Ready(Err(ConnectionError::Aborted));
             }
-            if shared.stage() == Stage::Closing && shared.streams() == 0 || self.closing != Closing::NotYet {
+            if self.closing != Closing::NotYet {
                 return self.close(cx, cork);
             }
+            cork.borrow_mut().last_write = None;
             let next = match self.link.mux.borrow_mut().as_mut() {
                 Some(mux) => mux.connection.poll_next_inbound(cx),
                 None => Poll::Ready(None),
             };
             if next.is_pending() && cork.borrow_mut().let_pass() {
+                continue;
+            }
+            // A Yamux that is closing does not tell the peer of the streams that were dropped. So it closes only once it
+            // has nothing more to say, which shows in its writing nothing.
+            if next.is_pending() && shared.is_out_of_streams() {
+                match cork.borrow().last_write {
+                    None => self.closing = Closing::Saying,
+                    Some(LastWrite::Waits) => return Poll::Pending,
+                    Some(LastWrite::Done) => {}
+                }
                 continue;
             }
             let next = ready!(next);

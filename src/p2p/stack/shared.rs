@@ -122,6 +122,10 @@ impl Shared {
         for (opener, stream) in self.lingering.take() {
             self.release(opener, stream);
         }
+        if self.is_out_of_streams() {
+            // The driver may have waited for this turn's bytes to go.
+            self.wake_driver();
+        }
         if self.waiting.get() > 0 {
             // All of them: the one who was told first may not be listening just now.
             self.room.notify(usize::MAX);
@@ -132,9 +136,14 @@ impl Shared {
         let count = &self.streams[opener as usize];
         count.set(count.get() - 1);
         self.unread.end(stream);
-        if self.stage() == Stage::Closing && self.streams() == 0 {
+        if self.is_out_of_streams() {
             self.wake_driver();
         }
+    }
+
+    /// Whether the connection was told to close, and its last stream has ended.
+    pub(super) fn is_out_of_streams(&self) -> bool {
+        self.stage() == Stage::Closing && self.streams() == 0
     }
 
     pub(super) fn opened_by(&self, opener: Opener) -> usize {

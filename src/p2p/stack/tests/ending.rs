@@ -40,6 +40,37 @@ fn closing_awaits_the_streams_that_are_open_and_then_ends_both_sides_in_good_ord
 }
 
 #[test]
+fn what_was_said_before_the_good_bye_is_heard_to_its_end() {
+    for (link, length) in [(Link::PLAIN, 5), (Link::ROUGH, 5), (Link::ROUGH, 100_000), (Link::TINY, 300)] {
+        // Whether the answerer closes its side, or drops the stream as one whose other side has nothing more to say.
+        for (seed, closes) in (0..40).flat_map(|seed| [(seed, true), (seed, false)]) {
+            Sim::run(seed, move |sim| async move {
+                let (a, b) = pair(&sim, link, &StackOptions::default(), Inbound::Keep).await;
+                let (mut mine, _) = a.handle.open(&[ECHO]).await.unwrap();
+                mine.write_all(b"question").await.unwrap();
+                mine.close().await.unwrap();
+                let mut yours = next(&b).await.negotiate(&[ECHO]).await.unwrap().0;
+                yours.read_to_end(&mut Vec::new()).await.unwrap();
+                yours.write_all(&text(length, 1)).await.unwrap();
+                if closes {
+                    yours.close().await.unwrap();
+                }
+                drop(yours);
+                b.handle.close();
+                if seed % 2 == 0 {
+                    a.handle.closed().await;
+                }
+                let mut heard = Vec::new();
+                let end = mine.read_to_end(&mut heard).await;
+                let how = format!("seed {seed}, {link:?}, closes: {closes}, {} of {length} bytes", heard.len());
+                assert!(heard == text(length, 1), "{how}: {end:?}");
+                end.unwrap_or_else(|error| panic!("{how}: {error}"));
+            });
+        }
+    }
+}
+
+#[test]
 fn both_sides_may_close_at_the_same_time() {
     for seed in 0..20 {
         Sim::run(seed, |sim| async move {
