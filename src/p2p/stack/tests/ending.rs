@@ -62,7 +62,8 @@ fn what_was_said_before_the_good_bye_is_heard_to_its_end() {
                 }
                 let mut heard = Vec::new();
                 let end = mine.read_to_end(&mut heard).await;
-                let how = format!("seed {seed}, {link:?}, closes: {closes}, {} of {length} bytes", heard.len());
+                let how =
+                    format!("seed {seed}, {link:?}, closes: {closes}, {} of {length} bytes", heard.len());
                 assert!(heard == text(length, 1), "{how}: {end:?}");
                 end.unwrap_or_else(|error| panic!("{how}: {error}"));
             });
