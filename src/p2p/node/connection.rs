@@ -180,6 +180,10 @@ impl Member {
                 return Poll::Ready(ended);
             }
             self.count_refused();
+            if connection.handle.is_ending() {
+                // It may be the stack's own decision.
+                connection.ending.notify(usize::MAX);
+            }
             self.look(&mut watch, &deadline, cx);
             Poll::Pending
         })

@@ -53,7 +53,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Streams for Link<Io> {
         let opened = ready!(mux.connection.poll_new_outbound(&mut Context::from_waker(&driver)));
         // The driver's next turn begins to listen to the new stream, or finds out why there is none.
         driver.wake();
-        let stream = opened.map_err(|_| OpenError::Closed)?;
+        let Ok(stream) = opened else {
+            // Yamux has ended, and nobody is to ask again before the driver has found out.
+            shared.advance(Stage::Closing);
+            return Poll::Ready(Err(OpenError::Closed));
+        };
+        if stream.id().val() >= shared.last_stream.get() {
+            shared.advance(Stage::Closing);
+        }
         shared.opened_in_turn.set(shared.opened_in_turn.get() + 1);
         let place = Place::take(shared.clone(), Opener::Us, stream.id().val());
         Poll::Ready(PeerStream::dial(stream, place, protocols).map_err(OpenError::Negotiate))

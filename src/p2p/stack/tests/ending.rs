@@ -86,6 +86,29 @@ fn both_sides_may_close_at_the_same_time() {
 }
 
 #[test]
+fn a_connection_that_runs_out_of_stream_numbers_ends_in_good_order() {
+    Sim::run(1, |sim| async move {
+        let (a, b) = pair(&sim, Link::ROUGH, &StackOptions::default(), Inbound::Echo).await;
+        a.handle.shared.last_stream.set(9);
+        let (mut held, _) = a.handle.open(&[ECHO]).await.unwrap();
+        for _ in 0..4 {
+            assert!(!a.handle.is_ending());
+            ask(&a.handle, b"hello").await;
+        }
+        assert!(a.handle.is_ending());
+        assert!(matches!(a.handle.open(&[ECHO]).await, Err(OpenError::Closed)));
+        held.write_all(b"still here").await.unwrap();
+        held.close().await.unwrap();
+        let mut heard = Vec::new();
+        held.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"still here");
+        drop(held);
+        a.ended.await.unwrap();
+        b.ended.await.unwrap();
+    });
+}
+
+#[test]
 fn closing_towards_a_peer_that_says_nothing_more_is_ended_by_aborting() {
     Sim::run(1, |sim| async move {
         let (mine, yours) = wire(&sim, Link::PLAIN);
