@@ -147,6 +147,25 @@ fn what_a_stranger_announces_does_not_lead_into_this_machine_unless_there_is_a_c
 }
 
 #[test]
+fn a_wrong_address_of_a_peer_holds_nobody_up_who_knows_the_right_one() {
+    let peer = serve();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wrong = address(silent.local_addr().unwrap().port(), peer.address.peer_id);
+    let right = peer.address.clone();
+    as_peer(move |node, _| async move {
+        let waiting = async { Some(node.open(&wrong, &[MCP_PROTOCOL]).await.map(|_| ())) };
+        let asking = async {
+            yield_now().await;
+            let begun = Instant::now();
+            status(&node, &right).await.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+            None
+        };
+        assert!(future::or(waiting, asking).await.is_none(), "nobody answers at the wrong address");
+    });
+}
+
+#[test]
 fn a_name_is_looked_up() {
     let peer = serve();
     let port = peer.socket_addr().port();

@@ -1,4 +1,4 @@
-//! Reaching a peer: the connection that is there, or a new one; one dial at a time for each peer.
+//! Reaching a peer: the connection that is there, or a new one; one dial at a time for each address.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -22,10 +22,11 @@ use crate::runtime::{self, AsyncStream};
 /// The dials in progress.
 #[derive(Default)]
 pub(super) struct Dials {
-    running: RefCell<HashMap<PeerId, Rc<Event>>>,
+    running: RefCell<HashMap<DialTarget, Rc<Event>>>,
 }
 
-/// Whose turn it is to dial a peer.
+/// Whose turn it is to dial. Another address of the same peer is dialled by itself: who names a wrong one must not hold
+/// those up who know the right one.
 enum Turn<'a> {
     Mine(Mine<'a>),
     /// Somebody else's; it is heard of when that has ended.
@@ -35,23 +36,23 @@ enum Turn<'a> {
 /// The turn to dial; those who wait are told when it is dropped.
 struct Mine<'a> {
     dials: &'a Dials,
-    peer: PeerId,
+    target: DialTarget,
 }
 
 impl Dials {
-    fn turn(&self, peer: PeerId) -> Turn<'_> {
+    fn turn(&self, target: &DialTarget) -> Turn<'_> {
         let mut running = self.running.borrow_mut();
-        if let Some(other) = running.get(&peer) {
+        if let Some(other) = running.get(target) {
             return Turn::Others(other.listen());
         }
-        running.insert(peer, Rc::new(Event::new()));
-        Turn::Mine(Mine { dials: self, peer })
+        running.insert(target.clone(), Rc::new(Event::new()));
+        Turn::Mine(Mine { dials: self, target: target.clone() })
     }
 }
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        let ended = self.dials.running.borrow_mut().remove(&self.peer);
+        let ended = self.dials.running.borrow_mut().remove(&self.target);
         if let Some(ended) = ended {
             ended.notify(usize::MAX);
         }
@@ -127,7 +128,7 @@ impl Node {
                 return Err(DialError::Closing);
             }
             self.check_recent(target)?;
-            match self.dials.turn(address.peer_id) {
+            match self.dials.turn(target) {
                 Turn::Mine(_mine) => {
                     return self.dial(target, until).await.map(|connection| (connection, true));
                 }
