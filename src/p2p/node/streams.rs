@@ -68,6 +68,9 @@ impl Node {
 
     /// Serves what every node speaks. A failure costs the stream and is nobody's concern.
     async fn serve_inherent(&self, index: usize, connection: &Connection, stream: PeerStream) {
+        if let Err(limit) = connection.place.admit(Instant::now()) {
+            return self.metrics().hit(limit);
+        }
         let limits = self.shared.limits();
         let request_time = limits.duration(Limit::P2pRequestTime);
         match index {
@@ -96,6 +99,7 @@ impl Node {
                 Some(_) => return,
                 None => return self.metrics().hit(Limit::P2pStreamIdleTime),
             }
+            // The first one was admitted with its stream.
             if let Err(limit) = connection.place.admit(Instant::now()) {
                 return self.metrics().hit(limit);
             }
