@@ -182,6 +182,8 @@ limits! {
     P2pHandshakes, max_p2p_handshakes, 256, 1, 65_536;
     /// Streams open on one libp2p connection; one more is reset.
     P2pConnectionStreams, max_p2p_connection_streams, 1_024, 8, 4_096;
+    /// Bytes that have come on the streams of one libp2p connection and that nobody has read yet; more ends the connection.
+    P2pConnectionUnreadBytes, max_p2p_connection_unread_bytes, 16 << 20, 256 << 10, 1 << 30;
     /// Streams open on the libp2p connections of the process; one more is reset.
     P2pStreams, max_p2p_streams, 16_384, 8, 1_000_000;
     /// Bytes of one frame of `/mcp+p2p/1.0.0`; more ends the stream.
@@ -200,7 +202,7 @@ limits! {
     P2pHandshakeTime, p2p_handshake_timeout_ms, 10_000, 10, 3_600_000;
     /// Milliseconds a libp2p connection may be without a stream; then it is closed.
     P2pIdleTime, p2p_idle_timeout_ms, 300_000, 10, 86_400_000;
-    /// Milliseconds a stream of `/mcp+p2p/1.0.0` may be without a request in progress; then it is closed.
+    /// Milliseconds a stream of `/mcp+p2p/1.0.0` may be without a request in progress, or one of `/ipfs/ping/1.0.0` without a ping; then it is closed.
     P2pStreamIdleTime, p2p_stream_idle_timeout_ms, 300_000, 10, 86_400_000;
     /// Milliseconds from the opening of a stream to its protocol, and from the first byte of a request to its last; then the stream is reset.
     P2pRequestTime, p2p_request_timeout_ms, 30_000, 10, 3_600_000;

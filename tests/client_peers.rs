@@ -107,13 +107,14 @@ fn a_thief_at_the_address_of_a_peer_gets_no_byte_of_the_token() {
 fn a_stranger_that_has_itself_dialled_gets_no_token_even_where_anybody_is_dialled() {
     let (stranger, named) = (TestPeer::echo(), TestPeer::echo());
     let known = named.target().parse().unwrap();
-    let policy = DialPolicy::new(vec![known], [], Some(Secret(TOKEN.into())), true);
+    let policy = DialPolicy::new(vec![known], [], Some(TOKEN), true);
     let target = policy.judge(&stranger.target(), |_| false).unwrap();
     let proved = target.address().peer_id;
-    let none = policy.token_for(&proved).cloned();
+    let token_for = |peer: &_| policy.token_for(peer).map(|token| Secret(token.into()));
+    let none = token_for(&proved);
     let address = target.address().to_string();
     let named_target = named.target();
-    let token = policy.token_for(&named.identity.peer_id()).cloned();
+    let token = token_for(&named.identity.peer_id());
     run(move |scope| async move {
         for (target, token) in [(&address, none), (&named_target, token)] {
             let mut options = options();

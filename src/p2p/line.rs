@@ -56,6 +56,11 @@ impl LineReader {
         &self.line
     }
 
+    /// As [`LineReader::line`], to keep.
+    pub fn into_line(self) -> Vec<u8> {
+        self.line
+    }
+
     /// Bytes that are held.
     pub fn held_bytes(&self) -> usize {
         self.line.capacity()

@@ -39,26 +39,25 @@ impl From<io::Error> for PingError {
     }
 }
 
-/// Sends every ping back until the peer closes its side, then closes this one; returns how many there were. One ping is
-/// held at a time, so a peer that does not read gets no more than the stream holds. The caller bounds the time.
+/// Sends one ping back. False when the peer has closed its side instead; then this one is closed too. One ping is held
+/// at a time, so a peer that does not read gets no more than the stream holds. The caller bounds the time and the number.
 ///
 /// # Errors
 /// The stream failed, or ended inside a ping.
-pub async fn answer(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Result<u64, PingError> {
-    let mut count = 0;
+pub async fn answer(stream: &mut (impl AsyncRead + AsyncWrite + Unpin)) -> Result<bool, PingError> {
     let mut payload = [0; PING_BYTES];
-    loop {
-        match fill(&mut stream, &mut payload).await? {
-            0 => break,
-            PING_BYTES => {}
-            _ => return Err(PingError::CutShort),
+    match fill(stream, &mut payload).await? {
+        0 => {
+            stream.close().await?;
+            Ok(false)
         }
-        stream.write_all(&payload).await?;
-        stream.flush().await?;
-        count += 1;
+        PING_BYTES => {
+            stream.write_all(&payload).await?;
+            stream.flush().await?;
+            Ok(true)
+        }
+        _ => Err(PingError::CutShort),
     }
-    stream.close().await?;
-    Ok(count)
 }
 
 /// Sends one ping and waits for its echo; the round trip by `clock`, which tells the time since any fixed moment. The

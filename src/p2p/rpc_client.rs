@@ -87,30 +87,46 @@ where
     S: AsyncRead + AsyncWrite + Unpin,
     E: fmt::Display,
 {
-    let line = line(request, options.max_line_bytes)?;
+    let mut line = serde_json::to_vec(request).expect("invariant: a Value is always JSON");
+    line.push(b'\n');
+    object(&call_line(open, &line, options).await?)
+}
+
+/// As [`call`], for who writes and reads the lines: `line` ends in a newline, the answer does not, and may be anything.
+///
+/// # Errors
+/// [`RpcError`], as for [`call`].
+pub async fn call_line<S, E>(
+    open: impl Future<Output = Result<S, E>>,
+    line: &[u8],
+    options: RpcOptions,
+) -> Result<Vec<u8>, RpcError>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+    E: fmt::Display,
+{
+    let (bytes, max) = (line.len(), options.max_line_bytes);
+    if bytes > max {
+        return Err(RpcError::RequestTooLarge { bytes, max });
+    }
     let late = async {
         sleep(options.timeout).await;
         Err(RpcError::TimedOut(options.timeout))
     };
     let work = async {
         let stream = open.await.map_err(|error| RpcError::Open(error.to_string()))?;
-        ask(stream, &line, options.max_line_bytes).await
+        ask(stream, line, max).await
     };
     future::or(work, late).await
 }
 
-/// The bytes of a request.
-fn line(request: &Map<String, Value>, max: usize) -> Result<Vec<u8>, RpcError> {
-    let mut line = serde_json::to_vec(request).expect("invariant: a Value is always JSON");
-    line.push(b'\n');
-    match line.len() {
-        bytes if bytes > max => Err(RpcError::RequestTooLarge { bytes, max }),
-        _ => Ok(line),
-    }
+fn object(answer: &[u8]) -> Result<Map<String, Value>, RpcError> {
+    serde_json::from_slice(answer)
+        .map_err(|error| RpcError::Malformed(format!("it is no JSON object: {error}")))
 }
 
 /// One line out, one line back, without a word about time.
-async fn ask<S>(mut stream: S, line: &[u8], max: usize) -> Result<Map<String, Value>, RpcError>
+async fn ask<S>(mut stream: S, line: &[u8], max: usize) -> Result<Vec<u8>, RpcError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -135,8 +151,7 @@ where
     }
     // The answer is there; that the end is told is a courtesy.
     let _ = stream.close().await;
-    serde_json::from_slice(reader.line())
-        .map_err(|error| RpcError::Malformed(format!("it is no JSON object: {error}")))
+    Ok(reader.into_line())
 }
 
 #[cfg(test)]
@@ -162,9 +177,8 @@ mod tests {
             assert_eq!(heard, b"{\"op\":\"status\"}\n");
             let _ = far.write_all(answer).await;
         };
-        let request = json!({ "op": "status" });
-        let line = line(request.as_object().unwrap(), 64).unwrap();
-        block_on(zip(peer, ask(near, &line, 256))).1.map(Value::Object)
+        let answer = block_on(zip(peer, ask(near, b"{\"op\":\"status\"}\n", 256))).1?;
+        object(&answer).map(Value::Object)
     }
 
     #[test]
@@ -192,7 +206,9 @@ mod tests {
     #[test]
     fn a_request_that_is_too_long_is_not_sent() {
         let request = json!({ "op": "x".repeat(100) });
-        let error = line(request.as_object().unwrap(), 64).unwrap_err();
+        let options = RpcOptions { max_line_bytes: 64, ..RpcOptions::default() };
+        let never = std::future::pending::<Result<crate::p2p::pipe::Pipe, RpcError>>();
+        let error = block_on(call(never, request.as_object().unwrap(), options)).unwrap_err();
         assert_eq!(error, RpcError::RequestTooLarge { bytes: 110, max: 64 });
     }
 }

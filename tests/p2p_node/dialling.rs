@@ -9,6 +9,7 @@ use ringmesh::limits::Limits;
 use ringmesh::p2p::address::PeerAddress;
 use ringmesh::p2p::identity::Identity;
 use ringmesh::p2p::node::{DialError, NodeOptions};
+use ringmesh::p2p::outbound::{DialPolicy, DialRefusal, DialTarget};
 use ringmesh::p2p::{IDENTIFY_PROTOCOL, MCP_PROTOCOL, PeerId, TASK_QUEUE_PROTOCOL};
 use ringmesh::runtime::{sleep, yield_now};
 
@@ -41,7 +42,7 @@ fn many_requests_share_one_connection_and_one_dial() {
         assert_eq!((node.connections(), node.shared().connections()), (1, 1));
         let asked = rpc(&node, &target, serde_json::json!({ "op": "nonsense" })).await.unwrap();
         assert_eq!(asked["error"], "unknown_op");
-        assert!(node.ping(&target).await.unwrap().is_some());
+        assert!(node.ping(&DialTarget::written(target.clone())).await.unwrap().is_some());
         let now = ringmesh::p2p::peers::Moment::now();
         assert!(node.shared().peers().find(&target.peer_id, now).unwrap().round_trip.is_some());
     });
@@ -114,10 +115,53 @@ fn each_failure_says_what_it_was() {
         assert!(matches!(fail(address(silent_port, enemy)).await, DialError::Denied(_)));
         let nobody = format!("/dns4/nobody.invalid/tcp/4001/p2p/{id}").parse().unwrap();
         let unknown = fail(nobody).await;
-        assert!(matches!(unknown, DialError::Resolve(..) | DialError::Timeout(..)), "{unknown}");
+        assert!(
+            matches!(unknown, DialError::Refused(_, DialRefusal::Resolve(_)) | DialError::Timeout(..)),
+            "{unknown}"
+        );
         let sixth = format!("/dns6/localhost/tcp/{closed_port}/p2p/{id}").parse().unwrap();
         assert!(matches!(fail(sixth).await, DialError::Connect(..)));
         assert_eq!(node.shared().connections(), 0);
+    });
+}
+
+#[test]
+fn what_a_stranger_announces_does_not_lead_into_this_machine_unless_there_is_a_connection() {
+    let peer = serve();
+    let port = peer.socket_addr().port();
+    let (id, written) = (peer.address.peer_id, peer.address.clone());
+    as_peer(move |node, _| async move {
+        let policy = DialPolicy::new(Vec::new(), [], None, false);
+        for place in ["/ip4/127.0.0.1", "/dns4/localhost"] {
+            let announced = policy.announced(format!("{place}/tcp/{port}/p2p/{id}").parse().unwrap());
+            let error = node.open_to(&announced, &[TASK_QUEUE_PROTOCOL]).await.unwrap_err();
+            assert!(matches!(error, DialError::Refused(_, DialRefusal::Place { .. })), "{error}");
+            assert!(error.to_string().contains("p2p_dial"), "{error}");
+        }
+        assert_eq!(node.shared().connections(), 0, "nobody was dialled");
+        status(&node, &written).await.unwrap();
+        let announced = policy.announced(written);
+        assert!(node.open_to(&announced, &[TASK_QUEUE_PROTOCOL]).await.is_ok(), "it is connected");
+    });
+    assert_eq!(peer.accepted(), 1);
+}
+
+#[test]
+fn a_wrong_address_of_a_peer_holds_nobody_up_who_knows_the_right_one() {
+    let peer = serve();
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let wrong = address(silent.local_addr().unwrap().port(), peer.address.peer_id);
+    let right = peer.address.clone();
+    as_peer(move |node, _| async move {
+        let waiting = async { Some(node.open(&wrong, &[MCP_PROTOCOL]).await.map(|_| ())) };
+        let asking = async {
+            yield_now().await;
+            let begun = Instant::now();
+            status(&node, &right).await.unwrap();
+            assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+            None
+        };
+        assert!(future::or(waiting, asking).await.is_none(), "nobody answers at the wrong address");
     });
 }
 

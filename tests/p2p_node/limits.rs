@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_lite::AsyncReadExt as _;
+use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use ringmesh::limits::Limits;
 use ringmesh::p2p::identity::Identity;
 use ringmesh::p2p::node::NodeOptions;
@@ -210,6 +210,92 @@ fn time_of_a_request() {
         handle.abort();
     });
     assert_eq!(peer.hits("p2p_request_timeout_ms"), 2);
+    peer.still_serves();
+}
+
+#[test]
+fn time_of_a_negotiation() {
+    let peer = limited(|limits| limits.p2p_request_timeout_ms = 300);
+    let (target, address) = (peer.address.clone(), peer.socket_addr());
+    as_peer(move |_, scope| async move {
+        let stream = Stream::connect(address, PATIENCE).await.unwrap();
+        let handle = bare(&scope, stream, target.peer_id, Rc::default()).await;
+        // The server says that it does not speak this, and waits for another proposal, which never comes.
+        let (mut undecided, _) = handle.open(&["/nobody/1.0.0"]).await.unwrap();
+        let begun = Instant::now();
+        undecided.flush().await.unwrap();
+        let (mut other, _) = handle.open(&[PING_PROTOCOL]).await.unwrap();
+        ping(&mut other).await.unwrap();
+        crate::support::eventually("the server has given it up", || {
+            futures_lite::future::block_on(futures_lite::future::poll_once(undecided.write(b"x")))
+                .is_some_and(|written| written.is_err())
+        })
+        .await;
+        assert!(begun.elapsed() >= Duration::from_millis(250) && begun.elapsed() < PATIENCE);
+        ping(&mut other).await.unwrap();
+        handle.abort();
+    });
+    assert_eq!(peer.hits("p2p_request_timeout_ms"), 1);
+    assert_eq!(peer.metric("ringmesh_p2p_streams_total{protocol=\"_other\"}"), 1);
+    peer.still_serves();
+}
+
+#[test]
+fn bytes_that_nobody_reads() {
+    let peer = limited(|limits| limits.max_p2p_connection_unread_bytes = 256 << 10);
+    let (target, address) = (peer.address.clone(), peer.socket_addr());
+    as_peer(move |node, scope| async move {
+        let mut bystander = ping_stream(&node, &target).await.unwrap();
+        let stream = Stream::connect(address, PATIENCE).await.unwrap();
+        let handle = bare(&scope, stream, target.peer_id, Rc::default()).await;
+        // Each stream holds less than its window; the echoes that nobody fetches hold the server's readers up.
+        let mut streams = Vec::new();
+        for _ in 0..8 {
+            let (mut stream, _) = handle.open(&[PING_PROTOCOL]).await.unwrap();
+            let flood = async { stream.write_all(&[7; 1 << 20]).await.is_ok() };
+            let patience = async {
+                sleep(Duration::from_millis(100)).await;
+                false
+            };
+            assert!(!futures_lite::future::or(flood, patience).await, "the server takes it all");
+            streams.push(stream);
+            if handle.is_closed() {
+                break;
+            }
+        }
+        crate::support::eventually("the server ends the connection", || handle.is_closed()).await;
+        ping(&mut bystander).await.unwrap();
+    });
+    assert_eq!(peer.hits("max_p2p_connection_unread_bytes"), 1);
+    peer.still_serves();
+}
+
+#[test]
+fn pings_of_one_stream() {
+    let peer = limited(|limits| {
+        limits.p2p_stream_idle_timeout_ms = 300;
+        limits.max_p2p_requests_per_s = 1_000;
+        limits.max_p2p_request_burst = 16;
+    });
+    let target = peer.address.clone();
+    as_peer(move |node, _| async move {
+        let mut steady = ping_stream(&node, &target).await.unwrap();
+        for _ in 0..6 {
+            sleep(Duration::from_millis(100)).await;
+            ping(&mut steady).await.unwrap();
+        }
+        // Half a ping is none.
+        steady.write_all(&[7; 16]).await.unwrap();
+        steady.flush().await.unwrap();
+        let begun = Instant::now();
+        assert!(steady.read(&mut [0]).await.is_err(), "it was idle for too long");
+        assert!(begun.elapsed() >= Duration::from_millis(150) && begun.elapsed() < PATIENCE);
+        let mut hasty = ping_stream(&node, &target).await.unwrap();
+        hasty.write_all(&[7; 32 * 200]).await.unwrap();
+        hasty.flush().await.unwrap();
+        assert!(hasty.read_to_end(&mut Vec::new()).await.is_err(), "too many at once");
+    });
+    assert_eq!((peer.hits("p2p_stream_idle_timeout_ms"), peer.hits("max_p2p_requests_per_s")), (1, 1));
     peer.still_serves();
 }
 

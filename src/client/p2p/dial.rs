@@ -13,6 +13,7 @@ use crate::p2p::MCP_PROTOCOL;
 use crate::p2p::address::PeerAddress;
 use crate::p2p::identity::Identity;
 use crate::p2p::node::{DialError, Node, NodeOptions};
+use crate::p2p::outbound::DialRefusal;
 use crate::p2p::stack::OpenError;
 use crate::runtime::Scope;
 
@@ -66,8 +67,7 @@ fn millis(time: Duration) -> u64 {
 fn failed(error: DialError) -> TransportError {
     let message = error.to_string();
     match error {
-        DialError::Resolve(_, error) => TransportError::Resolve(error.to_string()),
-        DialError::NoAddress(_) => TransportError::Resolve(message),
+        DialError::Refused(_, DialRefusal::Resolve(why)) => TransportError::Resolve(why),
         DialError::Connect(_, error) => TransportError::Connect(error.to_string()),
         DialError::Timeout(_, time) => {
             TransportError::Connect(format!("no answer within {} ms", time.as_millis()))
@@ -87,7 +87,7 @@ fn failed(error: DialError) -> TransportError {
         DialError::Open(_, OpenError::TooManyStreams { max_streams }) => {
             TransportError::Busy { max: max_streams }
         }
-        DialError::Own | DialError::Denied(_) | DialError::Address(..) | DialError::Open(..) => {
+        DialError::Own | DialError::Denied(_) | DialError::Refused(..) | DialError::Open(..) => {
             TransportError::Unsupported(message)
         }
     }

@@ -11,7 +11,7 @@ use super::time::within;
 use super::{Life, Node};
 use crate::limits::{Limit, Place};
 use crate::observe::metrics::HandshakeFailure;
-use crate::p2p::stack::{Driver, HandshakeError, Role, upgrade};
+use crate::p2p::stack::{Driver, HandshakeError, Role, upgrade_with};
 use crate::p2p::{Remote, Via};
 use crate::runtime::AsyncStream;
 
@@ -82,7 +82,8 @@ impl Node {
         let address = stream.peer_addr();
         let stack = self.shared.stack();
         // On the heap, so that an idle connection does not keep the room of its handshake.
-        let handshake = Box::pin(upgrade(stream, Role::Listener, self.shared.identity().keypair(), &stack));
+        let handshake =
+            Box::pin(async { upgrade_with(stream, Role::Listener, self.shared.noise_key()?, &stack).await });
         let time = self.shared.limits().duration(Limit::P2pHandshakeTime);
         let (handle, driver, peer_id) = match within(time, handshake).await {
             Some(Ok(connected)) => connected,

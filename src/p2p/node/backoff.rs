@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crate::observe::metrics::DialFailure;
-use crate::p2p::address::PeerAddress;
+use crate::p2p::outbound::DialTarget;
 
 /// A peer that could not be reached is left alone for this long.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -22,12 +22,12 @@ pub(super) struct Failure {
 /// The failures of the last second.
 #[derive(Debug, Default)]
 pub(super) struct Backoff {
-    failures: HashMap<PeerAddress, Failure>,
+    failures: HashMap<DialTarget, Failure>,
 }
 
 impl Backoff {
     /// Notes that the peer was not reached.
-    pub(super) fn failed(&mut self, target: &PeerAddress, why: DialFailure, message: String, now: Instant) {
+    pub(super) fn failed(&mut self, target: &DialTarget, why: DialFailure, message: String, now: Instant) {
         if self.failures.len() >= MAX_FAILURES {
             self.failures.retain(|_, failure| failure.until > now);
         }
@@ -42,12 +42,12 @@ impl Backoff {
     }
 
     /// Notes that the peer was reached.
-    pub(super) fn reached(&mut self, target: &PeerAddress) {
+    pub(super) fn reached(&mut self, target: &DialTarget) {
         self.failures.remove(target);
     }
 
     /// The failure for which the peer is not dialled now, and for how much longer.
-    pub(super) fn find(&self, target: &PeerAddress, now: Instant) -> Option<(&Failure, Duration)> {
+    pub(super) fn find(&self, target: &DialTarget, now: Instant) -> Option<(&Failure, Duration)> {
         let failure = self.failures.get(target)?;
         let left = failure.until.checked_duration_since(now)?;
         (!left.is_zero()).then_some((failure, left))
@@ -59,11 +59,9 @@ mod tests {
     use super::*;
     use crate::p2p::PeerId;
 
-    fn target(port: u16) -> PeerAddress {
-        PeerAddress {
-            address: format!("/ip4/192.0.2.1/tcp/{port}").parse().unwrap(),
-            peer_id: PeerId::random(),
-        }
+    fn target(port: u16) -> DialTarget {
+        let address = format!("/ip4/192.0.2.1/tcp/{port}/p2p/{}", PeerId::random());
+        DialTarget::written(address.parse().unwrap())
     }
 
     #[test]
@@ -83,7 +81,7 @@ mod tests {
     fn the_table_is_bounded() {
         let (mut backoff, now, first) = (Backoff::default(), Instant::now(), target(1));
         backoff.failed(&first, DialFailure::Connect, String::new(), now);
-        for port in 0..2 * MAX_FAILURES as u16 {
+        for port in 1..=2 * MAX_FAILURES as u16 {
             let later = now + Duration::from_millis(1);
             backoff.failed(&target(port), DialFailure::Connect, String::new(), later);
         }

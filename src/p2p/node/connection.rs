@@ -152,8 +152,10 @@ impl Member {
         match ended {
             Ok(Ok(())) => tracing::debug!(peer = %self.connection.remote.principal, "connection closed"),
             Ok(Err(error)) => {
-                if matches!(error, ConnectionError::Flooded { .. }) {
-                    node.metrics().hit(Limit::P2pConnectionStreams);
+                match error {
+                    ConnectionError::Flooded { .. } => node.metrics().hit(Limit::P2pConnectionStreams),
+                    ConnectionError::Unread { .. } => node.metrics().hit(Limit::P2pConnectionUnreadBytes),
+                    _ => {}
                 }
                 tracing::debug!(peer = %self.connection.remote.principal, "connection ended: {error}");
             }
@@ -178,6 +180,10 @@ impl Member {
                 return Poll::Ready(ended);
             }
             self.count_refused();
+            if connection.handle.is_ending() {
+                // It may be the stack's own decision.
+                connection.ending.notify(usize::MAX);
+            }
             self.look(&mut watch, &deadline, cx);
             Poll::Pending
         })

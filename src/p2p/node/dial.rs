@@ -1,4 +1,4 @@
-//! Reaching a peer: the connection that is there, or a new one; one dial at a time for each peer.
+//! Reaching a peer: the connection that is there, or a new one; one dial at a time for each address.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,18 +13,20 @@ use super::time::within;
 use super::{DialError, Life, Node};
 use crate::limits::{Limit, Place};
 use crate::observe::metrics::DialFailure;
-use crate::p2p::address::{Endpoint, PeerAddress};
-use crate::p2p::stack::{Driver, Handle, HandshakeError, OpenError, PeerStream, Role, upgrade};
+use crate::p2p::address::PeerAddress;
+use crate::p2p::outbound::DialTarget;
+use crate::p2p::stack::{Driver, Handle, HandshakeError, OpenError, PeerStream, Role, upgrade_with};
 use crate::p2p::{PeerId, Remote, Via};
 use crate::runtime::{self, AsyncStream};
 
 /// The dials in progress.
 #[derive(Default)]
 pub(super) struct Dials {
-    running: RefCell<HashMap<PeerId, Rc<Event>>>,
+    running: RefCell<HashMap<DialTarget, Rc<Event>>>,
 }
 
-/// Whose turn it is to dial a peer.
+/// Whose turn it is to dial. Another address of the same peer is dialled by itself: who names a wrong one must not hold
+/// those up who know the right one.
 enum Turn<'a> {
     Mine(Mine<'a>),
     /// Somebody else's; it is heard of when that has ended.
@@ -34,23 +36,23 @@ enum Turn<'a> {
 /// The turn to dial; those who wait are told when it is dropped.
 struct Mine<'a> {
     dials: &'a Dials,
-    peer: PeerId,
+    target: DialTarget,
 }
 
 impl Dials {
-    fn turn(&self, peer: PeerId) -> Turn<'_> {
+    fn turn(&self, target: &DialTarget) -> Turn<'_> {
         let mut running = self.running.borrow_mut();
-        if let Some(other) = running.get(&peer) {
+        if let Some(other) = running.get(target) {
             return Turn::Others(other.listen());
         }
-        running.insert(peer, Rc::new(Event::new()));
-        Turn::Mine(Mine { dials: self, peer })
+        running.insert(target.clone(), Rc::new(Event::new()));
+        Turn::Mine(Mine { dials: self, target: target.clone() })
     }
 }
 
 impl Drop for Mine<'_> {
     fn drop(&mut self) {
-        let ended = self.dials.running.borrow_mut().remove(&self.peer);
+        let ended = self.dials.running.borrow_mut().remove(&self.target);
         if let Some(ended) = ended {
             ended.notify(usize::MAX);
         }
@@ -63,11 +65,8 @@ fn left(until: Instant) -> Duration {
 }
 
 impl Node {
-    /// Opens a stream to a peer for one of the protocols, of which the second value is the index. A connection of this
-    /// core to the peer is used, whoever dialled it; otherwise the peer is dialled, with the id checked. It ends within
-    /// `p2p_dial_timeout_ms`. Dropping the future gives up and leaves nothing behind.
-    ///
-    /// A single protocol is taken for granted until the first read, see [`Handle::open`].
+    /// [`Node::open_to`] an address that the operator or the user wrote, wherever it leads. What callers and peers name
+    /// is judged by a [`DialPolicy`](crate::p2p::outbound::DialPolicy) first.
     ///
     /// # Errors
     /// [`DialError`]; nothing was sent on a stream.
@@ -76,11 +75,28 @@ impl Node {
         target: &PeerAddress,
         protocols: &'static [&'static str],
     ) -> Result<(PeerStream, usize, Rc<Remote>), DialError> {
-        if target.peer_id == self.peer_id() {
+        self.open_to(&DialTarget::written(target.clone()), protocols).await
+    }
+
+    /// Opens a stream to a peer for one of the protocols, of which the second value is the index. A connection of this
+    /// core to the peer is used, whoever dialled it; otherwise the peer is dialled, with the id checked, and only where
+    /// the target may lead. It ends within `p2p_dial_timeout_ms`. Dropping the future gives up and leaves nothing behind.
+    ///
+    /// A single protocol is taken for granted until the first read, see [`Handle::open`].
+    ///
+    /// # Errors
+    /// [`DialError`]; nothing was sent on a stream.
+    pub async fn open_to(
+        self: &Rc<Self>,
+        target: &DialTarget,
+        protocols: &'static [&'static str],
+    ) -> Result<(PeerStream, usize, Rc<Remote>), DialError> {
+        let address = target.address();
+        if address.peer_id == self.peer_id() {
             return Err(DialError::Own);
         }
-        if self.shared.lists.denies(&target.peer_id) {
-            return Err(DialError::Denied(target.clone()));
+        if self.shared.lists.denies(&address.peer_id) {
+            return Err(DialError::Denied(address.clone()));
         }
         let time = self.shared.limits().duration(Limit::P2pDialTime);
         let until = Instant::now() + time;
@@ -90,8 +106,8 @@ impl Node {
                 Some(Ok((stream, index))) => return Ok((stream, index, connection.remote.clone())),
                 // It broke while nobody looked, and nothing was sent on it.
                 Some(Err(OpenError::Closed)) if !fresh => {}
-                Some(Err(error)) => return Err(DialError::Open(target.clone(), error)),
-                None => return Err(DialError::Timeout(target.clone(), time)),
+                Some(Err(error)) => return Err(DialError::Open(address.clone(), error)),
+                None => return Err(DialError::Timeout(address.clone(), time)),
             }
         }
     }
@@ -99,11 +115,12 @@ impl Node {
     /// A connection to the peer, and whether it was dialled just now.
     async fn connection_to(
         self: &Rc<Self>,
-        target: &PeerAddress,
+        target: &DialTarget,
         until: Instant,
     ) -> Result<(Rc<Connection>, bool), DialError> {
+        let address = target.address();
         loop {
-            let found = self.connections.borrow_mut().find(target.peer_id);
+            let found = self.connections.borrow_mut().find(address.peer_id);
             if let Some(connection) = found {
                 return Ok((connection, false));
             }
@@ -111,36 +128,32 @@ impl Node {
                 return Err(DialError::Closing);
             }
             self.check_recent(target)?;
-            match self.dials.turn(target.peer_id) {
+            match self.dials.turn(target) {
                 Turn::Mine(_mine) => {
                     return self.dial(target, until).await.map(|connection| (connection, true));
                 }
                 Turn::Others(ended) => {
                     let time = self.shared.limits().duration(Limit::P2pDialTime);
-                    let timeout = || DialError::Timeout(target.clone(), time);
+                    let timeout = || DialError::Timeout(address.clone(), time);
                     within(left(until), ended).await.ok_or_else(timeout)?;
                 }
             }
         }
     }
 
-    fn check_recent(&self, target: &PeerAddress) -> Result<(), DialError> {
+    fn check_recent(&self, target: &DialTarget) -> Result<(), DialError> {
         let backoff = self.backoff.borrow();
         let Some((failure, left)) = backoff.find(target, Instant::now()) else { return Ok(()) };
         let (why, message) = (failure.why, failure.message.clone());
-        Err(DialError::Recent { target: target.clone(), left, why, message })
+        Err(DialError::Recent { target: target.address().clone(), left, why, message })
     }
 
     /// Dials within the time, counts it, and remembers a failure of the peer.
-    async fn dial(
-        self: &Rc<Self>,
-        target: &PeerAddress,
-        until: Instant,
-    ) -> Result<Rc<Connection>, DialError> {
+    async fn dial(self: &Rc<Self>, target: &DialTarget, until: Instant) -> Result<Rc<Connection>, DialError> {
         let begun_at = Instant::now();
         let time = self.shared.limits().duration(Limit::P2pDialTime);
         let dialled = within(left(until), Box::pin(self.dial_once(target))).await;
-        let dialled = dialled.unwrap_or_else(|| Err(DialError::Timeout(target.clone(), time)));
+        let dialled = dialled.unwrap_or_else(|| Err(DialError::Timeout(target.address().clone(), time)));
         let failure = dialled.as_ref().err().and_then(DialError::failure);
         self.metrics().p2p().dialled(failure, begun_at.elapsed());
         match (&dialled, failure) {
@@ -157,22 +170,25 @@ impl Node {
         dialled
     }
 
-    async fn dial_once(self: &Rc<Self>, target: &PeerAddress) -> Result<Rc<Connection>, DialError> {
+    async fn dial_once(self: &Rc<Self>, target: &DialTarget) -> Result<Rc<Connection>, DialError> {
         self.room()?;
         let total = self.shared.connections.try_enter().ok_or(DialError::Limit(Limit::P2pConnections))?;
-        let addresses = self.addresses(target).await?;
         let time = self.shared.limits().duration(Limit::P2pDialTime);
-        let stream = runtime::connect_any(&addresses, time).await;
+        let found = target.addresses(time).await;
+        let target = target.address();
+        let found = found.map_err(|refusal| DialError::Refused(target.clone(), refusal))?;
+        let stream = runtime::connect_any(&found, time).await;
         let stream = stream.map_err(|error| DialError::Connect(target.clone(), error))?;
         let address = stream.peer_addr();
         let stack = self.shared.stack();
         let role = Role::Dialer { expected: Some(target.peer_id) };
-        let upgraded =
-            upgrade(AsyncStream::new(stream), role, self.shared.identity().keypair(), &stack).await;
-        let (handle, driver, peer_id) = upgraded.map_err(|error| match error {
+        let failed = |error| match error {
             HandshakeError::WrongPeer { .. } => DialError::WrongPeer(target.clone(), error),
             error => DialError::Handshake(target.clone(), error),
-        })?;
+        };
+        let key = self.shared.noise_key().map_err(failed)?;
+        let upgraded = upgrade_with(AsyncStream::new(stream), role, key, &stack).await;
+        let (handle, driver, peer_id) = upgraded.map_err(failed)?;
         if let Some(unused) = self.room()? {
             self.metrics().hit(Limit::P2pPoolConnections);
             unused.close();
@@ -207,19 +223,5 @@ impl Node {
             return Ok(None);
         }
         connections.unused_for_longest().map(Some).ok_or(DialError::Limit(Limit::P2pPoolConnections))
-    }
-
-    /// The socket addresses of a peer; a name is looked up.
-    async fn addresses(&self, target: &PeerAddress) -> Result<Vec<SocketAddr>, DialError> {
-        let endpoint = target.endpoint().map_err(|problem| DialError::Address(target.clone(), problem))?;
-        let (host, port, family) = match endpoint {
-            Endpoint::Address(address) => return Ok(vec![address]),
-            Endpoint::Name { host, port, family } => (host, port, family),
-        };
-        let time = self.shared.limits().duration(Limit::P2pDialTime);
-        let found = runtime::resolve(&host, port, time).await;
-        let found = found.map_err(|error| DialError::Resolve(target.clone(), error))?;
-        let usable: Vec<_> = found.into_iter().filter(|address| family.allows(address.ip())).collect();
-        if usable.is_empty() { Err(DialError::NoAddress(target.clone())) } else { Ok(usable) }
     }
 }

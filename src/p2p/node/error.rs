@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::limits::Limit;
 use crate::observe::metrics::DialFailure;
 use crate::p2p::address::PeerAddress;
+use crate::p2p::outbound::DialRefusal;
 use crate::p2p::stack::{HandshakeError, OpenError};
-use crate::runtime::{ConnectError, ResolveError};
+use crate::runtime::ConnectError;
 
 /// Why there is no stream to a peer. Nothing was sent on one.
 #[derive(Debug)]
@@ -19,12 +20,8 @@ pub enum DialError {
     Denied(PeerAddress),
     /// The node is shutting down.
     Closing,
-    /// The address cannot be dialled; the sentence says why.
-    Address(PeerAddress, String),
-    /// The name of the address was not found.
-    Resolve(PeerAddress, ResolveError),
-    /// The name has addresses, but none of the family that the address asks for.
-    NoAddress(PeerAddress),
+    /// The address leads nowhere, or where it may not.
+    Refused(PeerAddress, DialRefusal),
     /// Nobody answers there.
     Connect(PeerAddress, ConnectError),
     /// Somebody answers, but no connection came of it.
@@ -54,7 +51,7 @@ impl DialError {
     /// How the metrics count it; `None` where no connection was tried.
     pub fn failure(&self) -> Option<DialFailure> {
         Some(match self {
-            Self::Address(..) | Self::Resolve(..) | Self::NoAddress(_) => DialFailure::Resolve,
+            Self::Refused(..) => DialFailure::Resolve,
             Self::Connect(_, error) if error.timed_out => DialFailure::Timeout,
             Self::Connect(..) => DialFailure::Connect,
             Self::Handshake(..) => DialFailure::Handshake,
@@ -74,11 +71,7 @@ impl fmt::Display for DialError {
             Self::Own => f.write_str("this node does not dial itself"),
             Self::Denied(target) => write!(f, "{} is one of p2p_deny_peers", target.peer_id),
             Self::Closing => f.write_str("this node is shutting down"),
-            Self::Address(target, problem) => write!(f, "cannot dial {target}: {problem}"),
-            Self::Resolve(target, error) => write!(f, "cannot find the host of {target}: {error}"),
-            Self::NoAddress(target) => {
-                write!(f, "the host of {target} has no address of the family asked for")
-            }
+            Self::Refused(target, refusal) => write!(f, "cannot dial {target}: {refusal}"),
             Self::Connect(target, error) => write!(f, "cannot connect to {target}: {error}"),
             Self::Handshake(target, error) => write!(f, "no libp2p connection to {target}: {error}"),
             Self::WrongPeer(target, error) => write!(f, "not the right peer at {}: {error}", target.address),
@@ -97,7 +90,7 @@ impl fmt::Display for DialError {
 impl std::error::Error for DialError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Resolve(_, error) => Some(error),
+            Self::Refused(_, refusal) => Some(refusal),
             Self::Connect(_, error) => Some(error),
             Self::Handshake(_, error) | Self::WrongPeer(_, error) => Some(error),
             Self::Open(_, error) => Some(error),

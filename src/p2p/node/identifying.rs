@@ -9,8 +9,8 @@ use super::connection::Connection;
 use super::time::within;
 use super::{DialError, Node};
 use crate::limits::Limit;
-use crate::p2p::address::PeerAddress;
 use crate::p2p::identify::{self, Info};
+use crate::p2p::outbound::DialTarget;
 use crate::p2p::{IDENTIFY_PROTOCOL, PING_PROTOCOL, ping};
 
 impl Node {
@@ -47,14 +47,14 @@ impl Node {
     ///
     /// # Errors
     /// It was not reached. `Ok(None)` is a peer that is there and does not answer pings, or not in time.
-    pub async fn ping(self: &Rc<Self>, target: &PeerAddress) -> Result<Option<Duration>, DialError> {
-        let (mut stream, ..) = self.open(target, &[PING_PROTOCOL]).await?;
+    pub async fn ping(self: &Rc<Self>, target: &DialTarget) -> Result<Option<Duration>, DialError> {
+        let (mut stream, ..) = self.open_to(target, &[PING_PROTOCOL]).await?;
         let epoch = Instant::now();
         let time = self.shared.limits().duration(Limit::P2pRequestTime);
         let Some(Ok(round_trip)) = within(time, ping::ask(&mut stream, || epoch.elapsed())).await else {
             return Ok(None);
         };
-        self.shared.peers().round_trip(&target.peer_id, round_trip);
+        self.shared.peers().round_trip(&target.address().peer_id, round_trip);
         // The peer sees the end of the stream rather than a reset.
         let _ = within(time, stream.close()).await;
         Ok(Some(round_trip))

@@ -1,6 +1,6 @@
 //! What the nodes of all cores share: one identity, one table of peers, one count of connections and of streams.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use super::NodeOptions;
@@ -10,7 +10,7 @@ use crate::observe::Names;
 use crate::p2p::identify::Info;
 use crate::p2p::identity::Identity;
 use crate::p2p::peers::PeerTable;
-use crate::p2p::stack::StackOptions;
+use crate::p2p::stack::{HandshakeError, NoiseKey, StackOptions};
 use crate::p2p::{IDENTIFY_PROTOCOL, IDENTIFY_PUSH_PROTOCOL, Multiaddr, PING_PROTOCOL};
 
 /// What every node speaks, whatever its service.
@@ -20,6 +20,8 @@ pub(super) const INHERENT: [&str; 3] = [IDENTIFY_PROTOCOL, IDENTIFY_PUSH_PROTOCO
 #[derive(Debug)]
 pub struct NodeShared {
     identity: Identity,
+    /// Made for the first handshake.
+    noise_key: OnceLock<NoiseKey>,
     options: NodeOptions,
     pub(super) lists: Lists,
     peers: Arc<PeerTable>,
@@ -46,6 +48,7 @@ impl NodeShared {
             connections: Bounded::new(options.limits.max_p2p_connections),
             streams: Bounded::new(options.limits.max_p2p_streams),
             identity,
+            noise_key: OnceLock::new(),
             listen,
             options,
         })
@@ -86,12 +89,24 @@ impl NodeShared {
         self.streams.now()
     }
 
+    /// The key of every handshake. Two cores that begin at the same moment may make one each; the first one stays.
+    pub(super) fn noise_key(&self) -> Result<&NoiseKey, HandshakeError> {
+        if let Some(key) = self.noise_key.get() {
+            return Ok(key);
+        }
+        let key = NoiseKey::new(self.identity.keypair())?;
+        Ok(self.noise_key.get_or_init(|| key))
+    }
+
     pub(super) fn limits(&self) -> &Limits {
         &self.options.limits
     }
 
     pub(super) fn stack(&self) -> StackOptions {
-        let max_streams = usize::try_from(self.limits().max_p2p_connection_streams).unwrap_or(usize::MAX);
-        StackOptions { max_streams, ..StackOptions::default() }
+        let bound = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        StackOptions {
+            max_streams: bound(self.limits().max_p2p_connection_streams),
+            max_unread_bytes: bound(self.limits().max_p2p_connection_unread_bytes),
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
+use std::time::Instant;
 
 use futures_lite::{FutureExt as _, future};
 
@@ -69,6 +70,9 @@ impl Node {
 
     /// Serves what every node speaks. A failure costs the stream and is nobody's concern.
     async fn serve_inherent(&self, index: usize, connection: &Connection, stream: PeerStream) {
+        if let Err(limit) = connection.place.admit(Instant::now()) {
+            return self.metrics().hit(limit);
+        }
         let limits = self.shared.limits();
         let request_time = limits.duration(Limit::P2pRequestTime);
         match index {
@@ -83,9 +87,23 @@ impl Node {
                 }
                 None => self.metrics().hit(Limit::P2pRequestTime),
             },
-            // The peer may ping again and again on one stream; that ends one day too.
-            _ => {
-                let _ = within(limits.duration(Limit::P2pStreamIdleTime), ping::answer(stream)).await;
+            _ => self.serve_pings(connection, stream).await,
+        }
+    }
+
+    /// Answers pings for as long as they come. Peers keep one stream for all of theirs, so that has no end of its own:
+    /// each ping counts against the rate of the peer's requests, and has the idle time of a stream to come and go.
+    async fn serve_pings(&self, connection: &Connection, mut stream: PeerStream) {
+        let time = self.shared.limits().duration(Limit::P2pStreamIdleTime);
+        loop {
+            match within(time, ping::answer(&mut stream)).await {
+                Some(Ok(true)) => {}
+                Some(_) => return,
+                None => return self.metrics().hit(Limit::P2pStreamIdleTime),
+            }
+            // The first one was admitted with its stream.
+            if let Err(limit) = connection.place.admit(Instant::now()) {
+                return self.metrics().hit(limit);
             }
         }
     }

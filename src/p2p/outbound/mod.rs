@@ -13,8 +13,7 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use super::PeerId;
-use super::address::{Endpoint, PeerAddress, Place, multiaddr, place};
-use crate::config::Secret;
+use super::address::{Endpoint, PeerAddress, Place, place};
 
 pub use hop::{HOP_MARGIN, time_for_next_hop};
 
@@ -23,12 +22,12 @@ pub use hop::{HOP_MARGIN, time_for_next_hop};
 pub struct DialPolicy {
     bootstrap: Vec<PeerAddress>,
     named: HashSet<PeerId>,
-    token: Option<Secret>,
+    token: Option<Box<str>>,
     any: bool,
 }
 
-/// An address that may be dialled, once it is known where it leads.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whom to dial and where that may lead: what [`Node::open_to`](super::node::Node::open_to) takes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct DialTarget {
     address: PeerAddress,
     anywhere: bool,
@@ -59,11 +58,11 @@ impl DialPolicy {
     pub fn new(
         bootstrap: Vec<PeerAddress>,
         allowed: impl IntoIterator<Item = PeerId>,
-        token: Option<Secret>,
+        token: Option<&str>,
         any: bool,
     ) -> Self {
         let named = bootstrap.iter().map(|address| address.peer_id).chain(allowed).collect();
-        Self { bootstrap, named, token: token.filter(|token| !token.0.is_empty()), any }
+        Self { bootstrap, named, token: token.filter(|token| !token.is_empty()).map(Box::from), any }
     }
 
     /// Judges an address that a caller names. `is_known` says whether this node has met the peer.
@@ -80,16 +79,21 @@ impl DialPolicy {
             return Err(DialRefusal::Unknown(*peer));
         }
         let target = DialTarget { address, anywhere };
-        if let Endpoint::Address(known) = target.endpoint() {
-            target.judge_place(known.ip())?;
-        }
+        target.check()?;
         Ok(target)
+    }
+
+    /// An address that a known peer announces for itself. One that the operator named is believed wherever it leads;
+    /// what others announce must not lead into this machine or its network.
+    pub fn announced(&self, address: PeerAddress) -> DialTarget {
+        let anywhere = self.any || self.named.contains(&address.peer_id);
+        DialTarget { address, anywhere }
     }
 
     /// The shared token, for a peer that is named in the configuration and has proved to be that. `None` for all others,
     /// also where anybody may be dialled: whoever is dialled must not learn it by that.
-    pub fn token_for(&self, proved: &PeerId) -> Option<&Secret> {
-        self.token.as_ref().filter(|_| self.named.contains(proved))
+    pub fn token_for(&self, proved: &PeerId) -> Option<&str> {
+        self.token.as_deref().filter(|_| self.named.contains(proved))
     }
 }
 
@@ -104,13 +108,29 @@ impl fmt::Debug for DialPolicy {
 }
 
 impl DialTarget {
+    /// An address that the operator or the user wrote: it is dialled wherever it leads.
+    pub fn written(address: PeerAddress) -> DialTarget {
+        DialTarget { address, anywhere: true }
+    }
+
     /// What is to be dialled.
     pub fn address(&self) -> &PeerAddress {
         &self.address
     }
 
-    fn endpoint(&self) -> Endpoint {
-        self.address.endpoint().expect("invariant: a peer's address is read only where it can be dialled")
+    /// Judges it as far as that can be done without looking a name up. The rest is judged when it is dialled.
+    ///
+    /// # Errors
+    /// It cannot be dialled, or leads where it may not.
+    pub fn check(&self) -> Result<(), DialRefusal> {
+        match self.endpoint()? {
+            Endpoint::Address(known) => self.judge_place(known.ip()),
+            Endpoint::Name { .. } => Ok(()),
+        }
+    }
+
+    fn endpoint(&self) -> Result<Endpoint, DialRefusal> {
+        self.address.endpoint().map_err(DialRefusal::Address)
     }
 
     fn judge_place(&self, ip: IpAddr) -> Result<(), DialRefusal> {
@@ -121,18 +141,13 @@ impl DialTarget {
         }
     }
 
-    /// The addresses that may be dialled, of those that the target's name has. The peer is the same at each.
-    ///
-    /// # Errors
-    /// None of them may be dialled, or there is none.
-    pub fn among(&self, found: &[SocketAddr]) -> Result<Vec<PeerAddress>, DialRefusal> {
+    /// The addresses that may be dialled, of those that the target's name has.
+    fn among(&self, found: &[SocketAddr]) -> Result<Vec<SocketAddr>, DialRefusal> {
         let mut refusal = DialRefusal::Resolve("the name has no address of the family asked for".to_owned());
         let mut admitted = Vec::new();
         for address in found {
             match self.judge_place(address.ip()) {
-                Ok(()) => {
-                    admitted.push(PeerAddress { address: multiaddr(*address), peer_id: self.address.peer_id })
-                }
+                Ok(()) => admitted.push(*address),
                 Err(error) => refusal = error,
             }
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use libp2p_core::Multiaddr;
+use libp2p_core::multiaddr::Protocol;
 
 use super::super::PeerId;
 use super::super::address::Endpoint;
@@ -75,7 +76,7 @@ impl Details {
             let can_be_dialled =
                 |address: &&Multiaddr| Endpoint::of(address).is_ok_and(|end| end.port() != 0);
             let addresses = info.listen_addrs.iter().filter(can_be_dialled).take(MAX_ADDRESSES);
-            self.announced = addresses.cloned().collect();
+            self.announced = addresses.map(without_peer).collect();
         }
         if !info.protocols.is_empty() {
             let fits = |name: &&String| name.len() <= MAX_PROTOCOL_BYTES && !name.contains(char::is_control);
@@ -85,4 +86,13 @@ impl Details {
             self.agent = Some(agent.chars().filter(|c| !c.is_control()).take(MAX_AGENT_CHARS).collect());
         }
     }
+}
+
+/// Some peers announce their id with each address; who is there is known already.
+fn without_peer(address: &Multiaddr) -> Multiaddr {
+    let mut address = address.clone();
+    if matches!(address.iter().last(), Some(Protocol::P2p(_))) {
+        address.pop();
+    }
+    address
 }

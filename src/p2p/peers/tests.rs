@@ -239,8 +239,11 @@ fn where_a_peer_was_reached_comes_first_and_once() {
     let _in = f.table.connected(&peer, "192.0.2.9:40000".parse().unwrap(), Via::Beyond, f.at(0)).unwrap();
     let addresses = || f.table.find(&peer, f.moment(0)).unwrap().addresses;
     assert!(addresses().is_empty(), "the port that a peer connects from is not one it listens on");
-    let listen_addrs = ["/ip4/10.0.0.1/tcp/7", "/ip4/192.0.2.1/tcp/7"].map(|text| text.parse().unwrap());
-    f.table.identified(&peer, &Info { listen_addrs: listen_addrs.to_vec(), ..Info::default() });
+    let listen_addrs = ["/ip4/10.0.0.1/tcp/7", "/ip4/192.0.2.1/tcp/7"]
+        .map(|text| text.parse::<crate::p2p::Multiaddr>().unwrap());
+    // Some peers add their id.
+    let announced = listen_addrs.iter().map(|known| known.clone().with_p2p(peer).unwrap()).collect();
+    f.table.identified(&peer, &Info { listen_addrs: announced, ..Info::default() });
     let _out = f.table.connected(&peer, ADDRESS, Via::Dialled, f.at(0)).unwrap();
     assert_eq!(addresses(), [listen_addrs[1].clone(), listen_addrs[0].clone()]);
 }

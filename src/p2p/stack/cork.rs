@@ -24,6 +24,15 @@ const TURN_FRAMES: usize = 8;
 /// Bytes that are read and thrown away at most while waiting for the peer to close its side.
 const DRAIN_BYTES: usize = 1 << 20;
 
+/// What became of something that Yamux wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LastWrite {
+    /// Some of it was taken.
+    Done,
+    /// It has to wait.
+    Waits,
+}
+
 /// The secured byte stream, as the driver sees it.
 #[derive(Debug)]
 pub(super) struct Cork<S> {
@@ -39,6 +48,8 @@ pub(super) struct Cork<S> {
     turn_frames: usize,
     /// Whether Yamux was asked to wait with its writing, and has not asked to read since.
     holds_up: bool,
+    /// What became of the last write since the driver reset this.
+    pub(super) last_write: Option<LastWrite>,
     /// Whether it may write nonetheless, until it has answered a ping.
     lets_pass: bool,
     received: Frames,
@@ -59,6 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Cork<S> {
             turn_bytes: TURN_BYTES,
             turn_frames: TURN_FRAMES,
             holds_up: false,
+            last_write: None,
             lets_pass: false,
             received: Frames::default(),
             sent: Frames::default(),
@@ -177,7 +189,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Corked<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Corked<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.0.borrow_mut().write(cx, bytes)
+        let mut cork = self.0.borrow_mut();
+        let written = cork.write(cx, bytes);
+        cork.last_write = Some(if written.is_pending() { LastWrite::Waits } else { LastWrite::Done });
+        written
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use futures_lite::{AsyncRead, AsyncWrite};
 use yamux::Mode;
 
-use super::cork::{Cork, Corked};
+use super::cork::{Cork, Corked, LastWrite};
 use super::error::{ConnectionError, OpenError};
 use super::handle::{Handle, Streams};
 use super::one_thread::Gauge;
@@ -53,7 +53,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Streams for Link<Io> {
         let opened = ready!(mux.connection.poll_new_outbound(&mut Context::from_waker(&driver)));
         // The driver's next turn begins to listen to the new stream, or finds out why there is none.
         driver.wake();
-        let stream = opened.map_err(|_| OpenError::Closed)?;
+        let Ok(stream) = opened else {
+            // Yamux has ended, and nobody is to ask again before the driver has found out.
+            shared.advance(Stage::Closing);
+            return Poll::Ready(Err(OpenError::Closed));
+        };
+        if stream.id().val() >= shared.last_stream.get() {
+            shared.advance(Stage::Closing);
+        }
         shared.opened_in_turn.set(shared.opened_in_turn.get() + 1);
         let place = Place::take(shared.clone(), Opener::Us, stream.id().val());
         Poll::Ready(PeerStream::dial(stream, place, protocols).map_err(OpenError::Negotiate))
@@ -146,14 +153,25 @@ impl<Io: AsyncRead + AsyncWrite + Unpin + 'static> Driver<Io> {
             if shared.stage() == Stage::Aborted {
                 return Poll::Ready(Err(ConnectionError::Aborted));
             }
-            if shared.stage() == Stage::Closing && shared.streams() == 0 || self.closing != Closing::NotYet {
+            if self.closing != Closing::NotYet {
                 return self.close(cx, cork);
             }
+            cork.borrow_mut().last_write = None;
             let next = match self.link.mux.borrow_mut().as_mut() {
                 Some(mux) => mux.connection.poll_next_inbound(cx),
                 None => Poll::Ready(None),
             };
             if next.is_pending() && cork.borrow_mut().let_pass() {
+                continue;
+            }
+            // A Yamux that is closing does not tell the peer of the streams that were dropped. So it closes only once it
+            // has nothing more to say, which shows in its writing nothing.
+            if next.is_pending() && shared.is_out_of_streams() {
+                match cork.borrow().last_write {
+                    None => self.closing = Closing::Saying,
+                    Some(LastWrite::Waits) => return Poll::Pending,
+                    Some(LastWrite::Done) => {}
+                }
                 continue;
             }
             let next = ready!(next);

@@ -126,7 +126,10 @@ impl fmt::Display for ConnectionError {
                 write!(f, "the peer kept opening streams beyond the {max_streams} that are allowed at once")
             }
             Self::Unread { max_bytes } => {
-                write!(f, "the peer sent more than {max_bytes} bytes that nobody had read yet")
+                write!(
+                    f,
+                    "the peer sent more than {max_bytes} bytes that nobody had read yet (max_p2p_connection_unread_bytes)"
+                )
             }
             Self::Aborted => f.write_str("the connection was aborted"),
         }

@@ -18,7 +18,7 @@ pub(super) trait Streams {
 /// It keeps nothing alive: a connection lives until either side ends it, with or without handles.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Rc<Shared>,
+    pub(super) shared: Rc<Shared>,
     streams: Rc<dyn Streams>,
 }
 

@@ -27,4 +27,4 @@ pub use driver::Driver;
 pub use error::{ConnectionError, HandshakeError, NegotiateError, OpenError};
 pub use handle::Handle;
 pub use stream::{InboundStream, PeerStream};
-pub use upgrade::{Role, StackOptions, upgrade};
+pub use upgrade::{NoiseKey, Role, StackOptions, upgrade, upgrade_with};

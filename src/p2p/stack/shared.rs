@@ -8,6 +8,10 @@ use event_listener::Event;
 
 use super::unread::Unread;
 
+/// The number of the last stream that is opened on a connection; then it ends in good order. Yamux has no numbers beyond
+/// 32 bits, and would reset every stream when it runs out of them.
+const LAST_STREAM: u32 = u32::MAX - 16;
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -36,6 +40,7 @@ pub(super) struct Shared {
     streams: [Cell<usize>; 2],
     /// Streams of ours since the driver had its last turn: Yamux learns of the end of a stream only in such a turn.
     pub(super) opened_in_turn: Cell<usize>,
+    pub(super) last_stream: Cell<u32>,
     pub(super) refused: Cell<u64>,
     pub(super) unread: Unread,
     /// Yamux found the peer at fault and said so.
@@ -58,6 +63,7 @@ impl Shared {
             max_streams,
             streams: [Cell::new(0), Cell::new(0)],
             opened_in_turn: Cell::new(0),
+            last_stream: Cell::new(LAST_STREAM),
             refused: Cell::new(0),
             unread: Unread::new(max_unread_bytes),
             said_go_away: Cell::new(false),
@@ -122,6 +128,10 @@ impl Shared {
         for (opener, stream) in self.lingering.take() {
             self.release(opener, stream);
         }
+        if self.is_out_of_streams() {
+            // The driver may have waited for this turn's bytes to go.
+            self.wake_driver();
+        }
         if self.waiting.get() > 0 {
             // All of them: the one who was told first may not be listening just now.
             self.room.notify(usize::MAX);
@@ -132,9 +142,14 @@ impl Shared {
         let count = &self.streams[opener as usize];
         count.set(count.get() - 1);
         self.unread.end(stream);
-        if self.stage() == Stage::Closing && self.streams() == 0 {
+        if self.is_out_of_streams() {
             self.wake_driver();
         }
+    }
+
+    /// Whether the connection was told to close, and its last stream has ended.
+    pub(super) fn is_out_of_streams(&self) -> bool {
+        self.stage() == Stage::Closing && self.streams() == 0
     }
 
     pub(super) fn opened_by(&self, opener: Opener) -> usize {

@@ -1,5 +1,7 @@
 //! From a byte stream to a connection: who is there, and how streams are told apart.
 
+use std::fmt;
+
 use futures_lite::{AsyncRead, AsyncWrite};
 use libp2p_core::upgrade::{InboundConnectionUpgrade, OutboundConnectionUpgrade};
 use libp2p_identity::Keypair;
@@ -34,6 +36,27 @@ impl Default for StackOptions {
     }
 }
 
+/// The Noise key of a node, signed with its identity. The specification lets it serve any number of connections, and
+/// making it is what costs most of one side's handshake where the identity is an RSA key. It is never written anywhere.
+#[derive(Clone)]
+pub struct NoiseKey(libp2p_noise::Config);
+
+impl NoiseKey {
+    /// A new key for an identity.
+    ///
+    /// # Errors
+    /// [`HandshakeError::Noise`]: the identity cannot sign.
+    pub fn new(identity: &Keypair) -> Result<Self, HandshakeError> {
+        libp2p_noise::Config::new(identity).map(Self).map_err(HandshakeError::Noise)
+    }
+}
+
+impl fmt::Debug for NoiseKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("NoiseKey(hidden)")
+    }
+}
+
 /// Which side of the connection this is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -46,16 +69,32 @@ pub enum Role {
     Listener,
 }
 
-/// Makes a connection of a byte stream, and says who proved to be at the other end.
-///
-/// Unbounded in time: the caller drops the future when it takes too long. The memory it needs is bounded.
+/// [`upgrade_with`] a Noise key that serves this one connection.
 ///
 /// # Errors
 /// [`HandshakeError`].
 pub async fn upgrade<Io>(
     io: Io,
     role: Role,
-    key: &Keypair,
+    identity: &Keypair,
+    options: &StackOptions,
+) -> Result<(Handle, Driver<Io>, PeerId), HandshakeError>
+where
+    Io: AsyncRead + AsyncWrite + Unpin + 'static,
+{
+    upgrade_with(io, role, &NoiseKey::new(identity)?, options).await
+}
+
+/// Makes a connection of a byte stream, and says who proved to be at the other end.
+///
+/// Unbounded in time: the caller drops the future when it takes too long. The memory it needs is bounded.
+///
+/// # Errors
+/// [`HandshakeError`].
+pub async fn upgrade_with<Io>(
+    io: Io,
+    role: Role,
+    key: &NoiseKey,
     options: &StackOptions,
 ) -> Result<(Handle, Driver<Io>, PeerId), HandshakeError>
 where
@@ -75,12 +114,12 @@ where
 pub(super) async fn secure<Io>(
     io: OneThread<Io>,
     role: Role,
-    key: &Keypair,
+    key: &NoiseKey,
 ) -> Result<(Secured<Io>, PeerId), HandshakeError>
 where
     Io: AsyncRead + AsyncWrite + Unpin + 'static,
 {
-    let noise = libp2p_noise::Config::new(key).map_err(HandshakeError::Noise)?;
+    let noise = key.0.clone();
     let failed = |error| HandshakeError::noise(NOISE, error);
     match role {
         Role::Dialer { expected } => {

@@ -7,6 +7,7 @@ mod beats;
 mod heartbeat;
 mod listen;
 pub(crate) mod mcp;
+mod options;
 #[cfg(test)]
 mod pipe;
 mod said;
@@ -22,10 +23,10 @@ pub(super) use listen::{P2pListeners, admit_either, via};
 pub(super) use said::announce;
 pub(super) use setup::{P2pSetup, operation_names, prepare, protocol_names};
 
-use crate::config::Secret;
 use crate::observe::P2pState;
 use crate::p2p::access::Policy;
 use crate::p2p::node::{Node, NodeShared};
+use crate::p2p::outbound::DialPolicy;
 use crate::p2p::task_queue::TaskQueue;
 use crate::runtime::{Scope, ScopeClosed};
 use crate::server::core::CoreState;
@@ -40,8 +41,8 @@ pub(crate) struct P2p {
     pub(crate) also: Vec<SocketAddr>,
     pub(crate) policy: Arc<Policy>,
     pub(crate) task_queue: Arc<TaskQueue>,
-    /// What peers that the operator named may be shown.
-    pub(crate) token: Option<Secret>,
+    /// Whom this node dials, and who is shown the shared token.
+    pub(crate) outbound: DialPolicy,
 }
 
 impl P2p {

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use socket2::Socket;
 
+use super::options::{dial_policy, node_options};
 use super::task_queue;
 use super::{P2p, service};
 use crate::config::ServerConfig;
 use crate::observe::Names;
 use crate::p2p::address::{listen_address, multiaddr, reachable};
-use crate::p2p::node::{NodeOptions, NodeShared};
+use crate::p2p::node::NodeShared;
 use crate::p2p::task_queue::OPERATIONS;
 use crate::runtime;
 use crate::server::error::ServerError;
@@ -67,12 +68,13 @@ pub(in crate::server) fn prepare(
             false => own.push(reserve(address, setup.reserved)?),
         }
     }
-    let options = NodeOptions::from_config(config).map_err(startup)?;
+    let options = node_options(config).map_err(startup)?;
     let told = told(own.iter().chain(&also));
     let task_queue = task_queue::task_queue(config, identity.base58());
     let policy = Arc::new(task_queue::policy(config));
+    let outbound = dial_policy(config, &options);
     let node = NodeShared::new(identity, options, told, service::PROTOCOLS);
-    Ok(Some(P2p { node, own, also, policy, task_queue, token: config.p2p_token.clone() }))
+    Ok(Some(P2p { node, own, also, policy, task_queue, outbound }))
 }
 
 /// What peers are told of the addresses: an unspecified one stands for every address of the machine.

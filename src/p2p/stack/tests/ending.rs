@@ -40,6 +40,38 @@ fn closing_awaits_the_streams_that_are_open_and_then_ends_both_sides_in_good_ord
 }
 
 #[test]
+fn what_was_said_before_the_good_bye_is_heard_to_its_end() {
+    for (link, length) in [(Link::PLAIN, 5), (Link::ROUGH, 5), (Link::ROUGH, 100_000), (Link::TINY, 300)] {
+        // Whether the answerer closes its side, or drops the stream as one whose other side has nothing more to say.
+        for (seed, closes) in (0..40).flat_map(|seed| [(seed, true), (seed, false)]) {
+            Sim::run(seed, move |sim| async move {
+                let (a, b) = pair(&sim, link, &StackOptions::default(), Inbound::Keep).await;
+                let (mut mine, _) = a.handle.open(&[ECHO]).await.unwrap();
+                mine.write_all(b"question").await.unwrap();
+                mine.close().await.unwrap();
+                let mut yours = next(&b).await.negotiate(&[ECHO]).await.unwrap().0;
+                yours.read_to_end(&mut Vec::new()).await.unwrap();
+                yours.write_all(&text(length, 1)).await.unwrap();
+                if closes {
+                    yours.close().await.unwrap();
+                }
+                drop(yours);
+                b.handle.close();
+                if seed % 2 == 0 {
+                    a.handle.closed().await;
+                }
+                let mut heard = Vec::new();
+                let end = mine.read_to_end(&mut heard).await;
+                let how =
+                    format!("seed {seed}, {link:?}, closes: {closes}, {} of {length} bytes", heard.len());
+                assert!(heard == text(length, 1), "{how}: {end:?}");
+                end.unwrap_or_else(|error| panic!("{how}: {error}"));
+            });
+        }
+    }
+}
+
+#[test]
 fn both_sides_may_close_at_the_same_time() {
     for seed in 0..20 {
         Sim::run(seed, |sim| async move {
@@ -51,6 +83,29 @@ fn both_sides_may_close_at_the_same_time() {
             b.ended.await.unwrap();
         });
     }
+}
+
+#[test]
+fn a_connection_that_runs_out_of_stream_numbers_ends_in_good_order() {
+    Sim::run(1, |sim| async move {
+        let (a, b) = pair(&sim, Link::ROUGH, &StackOptions::default(), Inbound::Echo).await;
+        a.handle.shared.last_stream.set(9);
+        let (mut held, _) = a.handle.open(&[ECHO]).await.unwrap();
+        for _ in 0..4 {
+            assert!(!a.handle.is_ending());
+            ask(&a.handle, b"hello").await;
+        }
+        assert!(a.handle.is_ending());
+        assert!(matches!(a.handle.open(&[ECHO]).await, Err(OpenError::Closed)));
+        held.write_all(b"still here").await.unwrap();
+        held.close().await.unwrap();
+        let mut heard = Vec::new();
+        held.read_to_end(&mut heard).await.unwrap();
+        assert_eq!(heard, b"still here");
+        drop(held);
+        a.ended.await.unwrap();
+        b.ended.await.unwrap();
+    });
 }
 
 #[test]

@@ -44,6 +44,25 @@ fn peers_with_keys_of_every_kind_recognise_each_other_over_any_wire() {
 }
 
 #[test]
+fn one_noise_key_serves_any_number_of_connections_in_both_directions() {
+    Sim::run(1, |sim| async move {
+        let identity = kinds()[1].clone();
+        let key = NoiseKey::new(&identity).unwrap();
+        for round in 0..4 {
+            let (mine, yours) = wire(&sim, Link::ROUGH);
+            let (ours, theirs, other) = (key.clone(), yours, Keypair::generate_ed25519());
+            let roles = [Role::Dialer { expected: None }, Role::Listener];
+            let [our_role, their_role] = if round % 2 == 0 { roles } else { [roles[1], roles[0]] };
+            let peer = sim.spawn(side(sim.clone(), theirs, their_role, other.clone()));
+            let options = StackOptions::default();
+            let (handle, driver, found) = upgrade_with(mine, our_role, &ours, &options).await.unwrap();
+            start(&sim, handle, driver, Inbound::Echo);
+            assert_eq!((found, peer.await.unwrap()), (id(&other), id(&identity)), "round {round}");
+        }
+    });
+}
+
+#[test]
 fn the_handshake_takes_a_packet_of_each_and_then_one_that_already_carries_streams() {
     Sim::run(1, |sim| async move {
         let (mine, yours) = wire(&sim, Link::PLAIN);

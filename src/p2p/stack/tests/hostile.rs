@@ -9,7 +9,8 @@ async fn hostile(sim: &Sim, options: StackOptions, inbound: Inbound) -> (Secured
     let (a, b) = keys();
     let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
     let (io, gauge) = OneThread::new(mine);
-    let (mut peer, _) = secure(io, Role::Dialer { expected: None }, &a).await.unwrap();
+    let key = NoiseKey::new(&a).unwrap();
+    let (mut peer, _) = secure(io, Role::Dialer { expected: None }, &key).await.unwrap();
     gauge.flush.set(Flush::Now);
     peer.flush().await.unwrap();
     let (handle, driver, _) = listener.await;
