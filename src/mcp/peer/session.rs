@@ -164,17 +164,15 @@ impl PeerSession {
     }
 
     fn take_notification<'f>(&mut self, served: &Served<'_, 'f>, label: Label) -> Taken<'f> {
-        if served.kind == MethodKind::NotificationsCancelled {
-            return match served.message.params.request_id {
-                Some(id) => Taken::Cancel(id, label),
-                None => Taken::Silent(label),
-            };
-        }
         if let Some(session) = &mut self.session {
             session.listen(served.with.dispatcher);
+            // A cancellation that comes this way reaches what a batch has begun, which has no id of its own.
             served.request(&head(None), |request| served.with.dispatcher.notify(request, session.get()));
         }
-        Taken::Silent(label)
+        match served.message.params.request_id {
+            Some(id) if served.kind == MethodKind::NotificationsCancelled => Taken::Cancel(id, label),
+            _ => Taken::Silent(label),
+        }
     }
 
     fn take_response<'f>(&mut self, with: &With<'_>, message: &Message<'_>) -> Taken<'f> {
@@ -262,10 +260,10 @@ impl PeerSession {
                 return refuse(out, &held_back(kind), None, None, label);
             }
         }
-        let at = At { access: self.granted.unwrap_or(with.at.access), ..with.at };
+        let access = |message: &Message<'_>| self.access(with, message);
         let id = self.session.as_ref().map(|session| session.get().0.id);
         let head = head(id.as_ref().map(|id| id.as_str().as_bytes()));
-        match with.dispatcher.take_batch(&head, text, &at, out) {
+        match with.dispatcher.take_batch(&head, text, &with.at, &access, out) {
             Outcome::Batch(batch) => Taken::Batch(batch),
             Outcome::Answer(answer) if answer.has_body => Taken::Answer(answer.label),
             Outcome::Answer(answer) => Taken::Silent(answer.label),
