@@ -12,6 +12,7 @@ mod exchange;
 mod feed;
 mod lane;
 mod lanes;
+mod old;
 mod open;
 mod options;
 mod pump;
