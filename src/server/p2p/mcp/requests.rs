@@ -173,7 +173,9 @@ impl Requests {
             }
             Taken::Batch(batch) => {
                 frame.discard(out);
-                self.fly(Work::Batch(Box::new(batch)), None, form, begun_at);
+                let flight = self.flight(Work::Batch(Box::new(batch)), None, form, begun_at);
+                // A cancellation finds only what has begun.
+                self.begin("batch of a peer", flight.run(), cx);
             }
             Taken::Feed(feed, id) => {
                 frame.discard(out);
@@ -209,16 +211,25 @@ impl Requests {
     }
 
     fn fly(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) {
-        let flight = Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at));
+        let flight = self.flight(work, id, form, begun_at);
         // A scope that is closing takes no new task; the stream closes with it.
         let _ = self.host.scope.spawn("request of a peer", self.guard(flight.run()));
     }
 
+    fn flight(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) -> Flight {
+        Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at))
+    }
+
     fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant, cx: &mut Context<'_>) {
         let begun = self.begun(Some(call.id.as_str()), form, begun_at);
-        let mut asking = Box::pin(ask_task_queue(begun, call, self.remote.clone()));
-        if asking.as_mut().poll(cx).is_pending() {
-            let _ = self.host.scope.spawn("task queue request of a peer", self.guard(asking));
+        self.begin("task queue request of a peer", ask_task_queue(begun, call, self.remote.clone()), cx);
+    }
+
+    /// Runs a task to its first wait right here; only what waits costs a task.
+    fn begin(&self, name: &'static str, task: impl Future<Output = ()> + 'static, cx: &mut Context<'_>) {
+        let mut task = Box::pin(self.guard(task));
+        if task.as_mut().poll(cx).is_pending() {
+            let _ = self.host.scope.spawn(name, task);
         }
     }
 
