@@ -10,6 +10,7 @@
 mod dial;
 mod exchange;
 mod feed;
+pub(crate) mod fuzz;
 mod lane;
 mod lanes;
 mod old;
