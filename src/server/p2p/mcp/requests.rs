@@ -114,14 +114,15 @@ impl Requests {
         true
     }
 
-    /// Takes what was put aside first. `None` where nothing was.
-    pub(super) fn take_aside(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Option<After> {
-        match self.ahead.pop()? {
-            Read::Message(frame) => Some(self.take(&frame, cx, out)),
-            Read::Broken(kind, sentence) => {
+    /// Takes what was put aside first.
+    pub(super) fn take_aside(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
+        match self.ahead.pop() {
+            Some(Read::Message(frame)) => self.take(&frame, cx, out),
+            Some(Read::Broken(kind, sentence)) => {
                 self.refuse_frame(kind, sentence, out);
-                Some(After::Ending)
+                After::Ending
             }
+            None => After::Serving,
         }
     }
 

@@ -198,12 +198,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
     /// Serves what was read before its turn, as far as there is room now; true when any was, or when it was the last.
     fn take_aside(&mut self, cx: &mut Context<'_>) -> bool {
         let mut moved = false;
-        while self.has_room() {
+        while !self.requests.ahead.is_empty() && self.has_room() {
             self.has_out();
-            match self.requests.take_aside(cx, &mut self.out) {
-                Some(After::Serving) => {}
-                Some(After::Ending) => self.end_input(),
-                None => break,
+            if self.requests.take_aside(cx, &mut self.out) == After::Ending {
+                self.end_input();
             }
             moved = true;
         }
