@@ -318,6 +318,11 @@ pub fn peer_messages(data: &[u8]) {
     crate::mcp::peer::fuzz::fuzz_messages(data);
 }
 
+/// Messages that a peer sends to a client, one a line: each reaches whom it is for, and no more wait than may.
+pub fn client_peer_messages(data: &[u8]) {
+    crate::client::p2p::fuzz::fuzz_messages(data);
+}
+
 /// Any bytes as a request of the task queue RPC: one line however they are cut, and an answer that any peer can read.
 pub fn task_queue_request(data: &[u8]) {
     crate::p2p::task_queue::fuzz::fuzz_request(data);

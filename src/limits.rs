@@ -190,7 +190,7 @@ limits! {
     P2pFrameBytes, max_p2p_frame_bytes, 16 << 20, 1 << 10, 1 << 30;
     /// Bytes of one line of the task queue RPC, its newline included; more is answered `frame_too_large`.
     P2pLineBytes, max_p2p_line_bytes, 1 << 20, 1 << 10, 1 << 20;
-    /// Requests in progress on one stream of `/mcp+p2p/1.0.0`; the next one is read when one has ended.
+    /// Requests in progress on one stream of `/mcp+p2p/1.0.0`; the next one waits until one has ended.
     P2pStreamRequests, max_p2p_stream_requests, 128, 1, 4_096;
     /// Requests a second of one peer id over libp2p; those beyond are refused.
     P2pRequestRate, max_p2p_requests_per_s, 1_000_000, 1, 1_000_000_000;

@@ -172,10 +172,11 @@ fn a_peer_that_never_finishes_the_handshake_is_given_up() {
     let id = Identity::ephemeral();
     run(move |scope| async move {
         let mut options = options();
-        options.p2p.open_timeout = Duration::from_secs(1);
+        // What remains of it for the error to arrive is a tenth, which a busy machine may need.
+        options.p2p.open_timeout = Duration::from_secs(4);
         let target = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", id.base58());
         let error = Client::connect(&scope, &target, options).await.unwrap_err();
-        assert!(error.to_string().contains("no answer within 900 ms"), "{error}");
+        assert!(error.to_string().contains("no answer within 3600 ms"), "{error}");
     });
     drop(silent);
 }

@@ -1,10 +1,12 @@
-//! The client against this crate's own server: questions, resources, prompts, completion and changes in each revision.
+//! The client against this crate's own server: questions, resources, prompts, completion and changes in each revision, over
+//! http and over libp2p.
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
 mod common;
 
 use std::collections::BTreeMap;
+use std::net::TcpListener;
 use std::time::Duration;
 
 use common::{TestServer, config};
@@ -18,7 +20,7 @@ use ringmesh::mcp::{
     ResourceTemplate, Role, Sampling, Tool,
 };
 use ringmesh::runtime::{Scope, sleep};
-use ringmesh::{BoxError, Registry, Server};
+use ringmesh::{BoxError, Registry, Server, ServerConfig};
 use serde_json::{Value, json};
 
 const NOTHING: &str = r#"{"type":"object"}"#;
@@ -50,7 +52,8 @@ fn complete(request: CompletionRequest, _: Context) -> impl Future<Output = Resu
     std::future::ready(Ok(values.map(|value| (*value).to_owned()).collect()))
 }
 
-fn server() -> TestServer {
+/// A server, and where it is over http and over libp2p.
+fn server() -> (TestServer, [String; 2]) {
     let echo = |arguments: BTreeMap<String, String>, _: Context| async move { Ok(format!("{arguments:?}")) };
     let template =
         |vars: BTreeMap<String, String>, _: Context| async move { Ok(format!("item {}", vars["id"])) };
@@ -66,17 +69,27 @@ fn server() -> TestServer {
             Prompt::raw("greet", "Greets", [ringmesh::mcp::PromptArgument::new("city")], echo)
                 .complete("city", complete),
         );
-    TestServer::run(Server::new(config()).registry(registry))
+    // The port is free again as soon as it is known; another test takes it in between by a rare accident only.
+    let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
+    let config = ServerConfig { p2p_listen: vec![format!("/ip4/127.0.0.1/tcp/{port}")], ..config() };
+    let server = TestServer::run(Server::new(config).registry(registry));
+    let health = server.client().ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").json();
+    let peer = health["p2p"]["listen"][0].as_str().unwrap().to_owned();
+    let targets = [format!("http://{}/mcp", server.addr), peer];
+    (server, targets)
 }
 
-/// Runs the test against a server of its own in each revision that both sides speak.
+/// Runs the test against a server of its own in each revision that both sides speak, over each transport.
 fn in_each<Fut>(test: impl Fn(Client, Scope) -> Fut + Send + Copy + 'static)
 where
     Fut: Future<Output = Result<(), BoxError>> + 'static,
 {
-    let server = server();
-    for revision in Revision::ALL.iter().copied() {
-        let target = format!("http://{}/mcp", server.addr);
+    let (_server, targets) = server();
+    let ways =
+        targets.iter().flat_map(|target| Revision::ALL.iter().map(move |revision| (target, *revision)));
+    for (target, revision) in ways {
+        let target = target.clone();
+        let dialled = target.clone();
         let body = move |scope: Scope| async move {
             let mut options = ClientOptions::new("test", "1.0.0")
                 .on_elicit(|_| async { Ok(ElicitReply::accept([])) })
@@ -85,7 +98,7 @@ where
                 })
                 .on_roots(|| async { Ok(vec![Root { uri: "file:///a".into(), name: None }]) });
             options.revision = Some(revision);
-            let client = Client::connect(&scope, &target, options).await?;
+            let client = Client::connect(&scope, &dialled, options).await?;
             let late = async {
                 sleep(common::PATIENCE).await;
                 Err(format!("{revision}: not in time").into())
@@ -94,7 +107,7 @@ where
             client.close().await?;
             Ok(())
         };
-        client::run(body).unwrap_or_else(|error| panic!("{revision}: {error}"));
+        client::run(body).unwrap_or_else(|error| panic!("{target}, {revision}: {error}"));
     }
 }
 
@@ -125,7 +138,9 @@ fn resources_prompts_and_completion() {
         let read = client.read_resource("test://bytes").await?;
         assert_eq!(read.contents[0].bytes().unwrap(), [0, 255]);
         assert_eq!(client.read_resource("test://item/7").await?.contents[0].text.as_deref(), Some("item 7"));
-        let code = if client.revision().is_modern() { -32602 } else { -32002 };
+        // Among old peers -32002 is a tool that is not known.
+        let old_peer = client.revision() == Revision::V2024_11_05 && !client.target().starts_with("http");
+        let code = if client.revision().is_modern() || old_peer { -32602 } else { -32002 };
         assert_eq!(client.read_resource("test://none").await.unwrap_err().protocol().unwrap().code, code);
         let prompt = &client.list_prompts().await?[0];
         assert_eq!((prompt.name.as_str(), prompt.arguments[0].name.as_str()), ("greet", "city"));
@@ -157,7 +172,9 @@ fn changes_arrive_where_the_server_has_a_stream_for_them() {
         assert_eq!(all, [Change::Resource { uri: "test://watched".into() }, Change::Tools]);
         changes.close().await?;
         sleep(Duration::from_millis(50)).await;
-        assert!(scope.tasks() <= 1, "only what the server says on its own is still heard");
+        if client.target().starts_with("http") {
+            assert!(scope.tasks() <= 1, "only what the server says on its own is still heard");
+        }
         Ok(())
     });
 }

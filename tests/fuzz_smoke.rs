@@ -54,6 +54,12 @@ const PEER_MESSAGES: &[&[u8]] = &[
     b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-03-26\",\"_meta\":{\"ringmesh/token\":\"t\"}}}\n[{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"tools/call\",\"params\":{\"name\":\"say\",\"arguments\":{\"words\":[\"a\"]}}}]\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}",
     b"{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"server/discover\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\",\"io.modelcontextprotocol/clientCapabilities\":{}}}}\n{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"a\"}}\n{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}}",
 ];
+/// What peers send to a client that has asked for 1, "a" and 2.
+const CLIENT_MESSAGES: &[&[u8]] = &[
+    b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/progress\",\"params\":{\"progressToken\":1,\"progress\":1}}\n{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"content\":{\"ok\":false,\"error\":\"x\"}}}",
+    b"{\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"q\"}}\n{\"id\":\"\\u0061\",\"result\":{\"protocolVersion\":\"2024-11-05\",\"limits\":{\"max_frame_bytes\":4096}}}",
+    b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/tools/list_changed\",\"params\":{\"_meta\":{\"io.modelcontextprotocol/subscriptionId\":2}}}\n{\"id\":null,\"error\":{\"code\":-32003,\"message\":\"bad frame\"}}",
+];
 /// Messages of two makers, without their length in front.
 const IDENTIFY: &[&[u8]] = &[
     b"\x0a\x24\x08\x01\x12\x20aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x12\x08\x04\x7f\0\0\x01\x06L\xfe\x1a\x10/ipfs/ping/1.0.0\"\x08\x04\x7f\0\0\x01\x06\xe1^*\nipfs/0.1.02\x0fpy-libp2p/0.8.1B\x03\x01\x02\x03",
@@ -174,6 +180,11 @@ fn peer_frames() {
 #[test]
 fn peer_messages() {
     run(PEER_MESSAGES, 10_000, fuzzing::peer_messages);
+}
+
+#[test]
+fn client_peer_messages() {
+    run(CLIENT_MESSAGES, 10_000, fuzzing::client_peer_messages);
 }
 
 #[test]

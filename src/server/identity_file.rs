@@ -138,6 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn a_link_in_the_default_place_is_refused_wherever_it_leads() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("ringmesh");
+        std::fs::create_dir(&data).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("nowhere"), data.join("identity.key")).unwrap();
+        let state = |name: &str| (name == "XDG_STATE_HOME").then(|| folder.path().as_os_str().to_owned());
+        let error = identity(&ServerConfig::default(), true, state).unwrap_err().to_string();
+        assert!(error.contains("identity.key"), "{error}");
+    }
+
+    #[test]
     fn without_a_place_each_start_has_its_own() {
         let config = ServerConfig::default();
         let (first, keeping) = identity(&config, true, nothing).unwrap();

@@ -64,7 +64,7 @@ pub(super) fn find_or_make<T: Kept>(
     let Some(path) = data_dir::default_path(variable) else { return Ok(Err(Nowhere::NoDefault)) };
     let found = DataDir::open(&path).and_then(|directory| {
         // Only a place that cannot hold anything is passed over, never a file that cannot be trusted.
-        let exists = directory.path(T::FILE).exists();
+        let exists = directory.path(T::FILE).symlink_metadata().is_ok();
         match find_or_make_in(&directory) {
             Err(error) if !exists => Err(error),
             result => Ok(result),

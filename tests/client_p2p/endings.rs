@@ -1,5 +1,7 @@
 //! Streams that die, and clients that end.
 
+use std::cell::Cell;
+use std::rc::Rc;
 use std::time::Duration;
 
 use ringmesh::client::p2p::P2pOptions;
@@ -109,5 +111,25 @@ fn dropping_the_client_ends_its_streams() {
             false
         };
         assert!(futures_lite::future::or(soon, late).await, "a task is left");
+    });
+}
+
+#[test]
+fn a_stream_is_closed_in_order_however_many_turns_that_takes() {
+    run(|scope| async move {
+        let closed = Rc::new(Cell::new(false));
+        let seen = Rc::clone(&closed);
+        let peer = Peer::new(&scope, move |mut far| {
+            let seen = Rc::clone(&seen);
+            async move {
+                while let Some(message) = far.hear().await {
+                    far.result(&message, discovered()).await;
+                }
+                seen.set(far.end.was_closed());
+            }
+        });
+        connect(&peer, &scope).await.close().await.unwrap();
+        scope.wait_idle().await;
+        assert!(closed.get(), "it was reset");
     });
 }

@@ -18,6 +18,14 @@ fn initialized() -> Value {
         "limits": { "max_frame_bytes": 4096, "max_frames": 128 } })
 }
 
+/// What they answer from the task queue: a bare object where MCP has an array.
+fn task_queue(request: &Value) -> Value {
+    match request["op"].as_str() {
+        Some("status") => json!({ "ok": true, "peer_id": "old", "queue": { "queued": 2 } }),
+        _ => json!({ "ok": false, "error": "unknown_op", "peer_id": "old" }),
+    }
+}
+
 /// Such a peer. It fails the test when a request comes before the answer to the one before, and remembers how many
 /// requests it has begun.
 fn old(scope: &Scope) -> (Rc<Peer>, Rc<Cell<usize>>) {
@@ -52,7 +60,10 @@ fn old(scope: &Scope) -> (Rc<Peer>, Rc<Cell<usize>>) {
                             return;
                         }
                         let name = message["params"]["name"].clone();
-                        let content = json!([{ "type": "text", "text": name }]);
+                        let content = match name.as_str() {
+                            Some("task_queue.rpc") => task_queue(&message["params"]["arguments"]),
+                            _ => json!([{ "type": "text", "text": name }]),
+                        };
                         far.result(&message, json!({ "content": content })).await;
                     }
                 }
@@ -72,6 +83,19 @@ fn the_probe_finds_an_old_peer_although_it_ends_the_stream() {
         let methods: Vec<_> = peer.seen.borrow().iter().map(|(_, it)| it["method"].clone()).collect();
         assert_eq!(methods, ["server/discover", "initialize", "tools/call"]);
         client.close().await.unwrap();
+    });
+}
+
+#[test]
+fn the_task_queue_of_an_old_peer_answers_as_a_tool() {
+    run(|scope| async move {
+        let (peer, _) = old(&scope);
+        let client = connect(&peer, &scope).await;
+        let status = client.call_tool("task_queue.rpc", json!({ "op": "status" })).await.unwrap();
+        assert_eq!(status.structured_content.as_ref().unwrap()["queue"]["queued"], 2);
+        assert!(!status.is_error && status.text().contains(r#""queued":2"#), "{status:?}");
+        let refused = client.call_tool("task_queue.rpc", json!({ "op": "no such" })).await.unwrap();
+        assert!(refused.is_error && refused.text().contains("unknown_op"), "{refused:?}");
     });
 }
 

@@ -17,6 +17,8 @@ const ROOM: usize = 32 << 10;
 struct Pipe {
     bytes: VecDeque<u8>,
     is_over: bool,
+    /// Ended by closing, not by dropping.
+    was_closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
 }
@@ -36,13 +38,21 @@ impl Pipe {
 pub(crate) struct End {
     inward: Rc<RefCell<Pipe>>,
     outward: Rc<RefCell<Pipe>>,
+    is_closing: bool,
+}
+
+impl End {
+    /// Whether the other end has closed its side in order.
+    pub(crate) fn was_closed(&self) -> bool {
+        self.inward.borrow().was_closed
+    }
 }
 
 /// Two ends of one stream.
 pub(crate) fn pair() -> (End, End) {
     let (one, two) = (Rc::<RefCell<Pipe>>::default(), Rc::<RefCell<Pipe>>::default());
-    let near = End { inward: Rc::clone(&one), outward: Rc::clone(&two) };
-    (near, End { inward: two, outward: one })
+    let near = End { inward: Rc::clone(&one), outward: Rc::clone(&two), is_closing: false };
+    (near, End { inward: two, outward: one, is_closing: false })
 }
 
 impl AsyncRead for End {
@@ -82,8 +92,15 @@ impl AsyncWrite for End {
         Poll::Ready(Ok(()))
     }
 
-    fn poll_close(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.outward.borrow_mut().end();
+    /// Takes two turns, as it may where a connection has other things to write.
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !std::mem::replace(&mut self.is_closing, true) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut pipe = self.outward.borrow_mut();
+        pipe.was_closed = true;
+        pipe.end();
         Poll::Ready(Ok(()))
     }
 }

@@ -135,3 +135,23 @@ fn http_that_is_full_says_so_on_a_shared_port() {
     drop(held);
     tools::eventually("there is room again", || ask().status == 200);
 }
+
+#[test]
+fn http_that_is_full_leaves_peers_their_way_in() {
+    let peer = shared(|config| {
+        config.limits.max_connections = 1;
+        config.limits.header_timeout_ms = 1_000;
+    });
+    let mut http = peer.server.client();
+    assert_eq!(http.ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+    for _ in 0..4 {
+        let target = peer.address.clone();
+        let answer = as_peer(move |node, _| async move { status(&node, &target).await });
+        assert_eq!(answer.unwrap()["ok"], true);
+    }
+    assert_eq!(peer.server.client().ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 503);
+    // Who says nothing is not waited for longer than anybody else.
+    let mut silent = dumb(peer.server.addr);
+    assert_eq!(silent.read(&mut [0; 16]).unwrap_or(0), 0);
+    assert_eq!(http.ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+}

@@ -8,6 +8,7 @@ use futures_lite::future;
 use super::feed::Arrival;
 use super::lane::{Fate, Lane, Parcel, Wish};
 use super::lanes::Lanes;
+use super::old::as_tool_result;
 use super::scan::{Id, Scan, old_peer, scan};
 use super::share::Share;
 use crate::client::transport::{Incoming, IncomingContent, Outgoing, TransportError, Verb};
@@ -138,7 +139,14 @@ impl Lanes {
         if !lane.is_open() {
             return Ok(no_session());
         }
-        ask(lane, call, &mut None).await
+        let mut answer = ask(lane, call, &mut None).await?;
+        if call.method == "tools/call"
+            && let IncomingContent::Body { bytes, .. } = &mut answer.content
+            && let Some(result) = as_tool_result(bytes)
+        {
+            *bytes = result;
+        }
+        Ok(answer)
     }
 
     /// The stream itself, for what belongs to no request. An old peer says nothing of its own.

@@ -147,7 +147,11 @@ impl Lane {
         let fate = Cell::new(if self.is_open() { Fate::Waits } else { Fate::Dropped });
         let parcel = Rc::new(Parcel { bytes, fate, changed: Event::new() });
         if self.is_open() {
-            self.out.borrow_mut().push_back(Rc::clone(&parcel));
+            let mut out = self.out.borrow_mut();
+            // What was taken back is let go, also where the peer reads nothing and the queue does not move.
+            out.retain(|parcel| parcel.fate() == Fate::Waits);
+            out.push_back(Rc::clone(&parcel));
+            drop(out);
             self.wake();
         }
         parcel
@@ -226,5 +230,22 @@ impl Lane {
                 ended.await;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_taken_back_takes_no_room_in_the_queue() {
+        let lane = Lane::new(1, false, 1_000, Rc::default());
+        for _ in 0..100 {
+            assert!(lane.send(&[b' '; 10_000]).withdraw());
+        }
+        let sent = lane.send(b"{}");
+        assert_eq!(lane.out.borrow().len(), 1);
+        assert_eq!(lane.next_parcel().unwrap().bytes, sent.bytes);
+        assert!(lane.is_idle());
     }
 }

@@ -10,8 +10,10 @@
 mod dial;
 mod exchange;
 mod feed;
+pub(crate) mod fuzz;
 mod lane;
 mod lanes;
+mod old;
 mod open;
 mod options;
 mod pump;

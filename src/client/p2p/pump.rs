@@ -37,6 +37,7 @@ pub(super) async fn run(lane: Rc<Lane>, stream: Box<dyn MessageStream>, options:
         midway: None,
         idle: None,
         closing: None,
+        closed: false,
         timer: None,
     };
     let why = poll_fn(|cx| pump.poll(cx)).await;
@@ -69,6 +70,8 @@ struct Pump {
     midway: Option<Instant>,
     idle: Option<Instant>,
     closing: Option<Instant>,
+    /// Our side has ended.
+    closed: bool,
     timer: Option<(Instant, Timer)>,
 }
 
@@ -157,11 +160,14 @@ impl Pump {
 
     /// Ends our side, and gives the peer a moment to end its own.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.closing.is_none() && self.parcel.is_none() {
-            match Pin::new(&mut *self.stream).poll_close(cx) {
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Ready(Ok(())) | Poll::Pending => self.closing = Some(Instant::now()),
-            }
+        if self.closed || self.parcel.is_some() {
+            return Poll::Pending;
+        }
+        self.closing.get_or_insert_with(Instant::now);
+        match Pin::new(&mut *self.stream).poll_close(cx) {
+            Poll::Ready(Err(_)) => return Poll::Ready(()),
+            Poll::Ready(Ok(())) => self.closed = true,
+            Poll::Pending => {}
         }
         Poll::Pending
     }

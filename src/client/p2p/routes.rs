@@ -57,6 +57,11 @@ impl Routes {
         self.entries.contains_key(id) || self.given_up.contains(id)
     }
 
+    /// Whether the request's answer has not come yet.
+    pub(super) fn expects(&self, id: &Id) -> bool {
+        self.entries.contains_key(id)
+    }
+
     /// Expects an answer; `None` when one with this id is expected already.
     pub(super) fn expect(&mut self, id: &Id, method: &str) -> Option<Rc<Feed>> {
         if self.entries.contains_key(id) {
@@ -154,24 +159,31 @@ impl Routes {
         self.entries.values().map(|entry| entry.feed.bytes()).sum::<usize>() + self.rest.bytes()
     }
 
-    /// Past the bound, the request that most waits for fails; of what belongs to none, the oldest is dropped.
+    /// Past the bound, the request that most waits for fails; of what belongs to none, the oldest is dropped. A single
+    /// message is bounded by itself.
     fn keep_within_bounds(&mut self) {
-        while self.waiting_bytes() > self.max_waiting_bytes {
+        loop {
+            let waiting = self.waiting_bytes();
+            if waiting <= self.max_waiting_bytes {
+                return;
+            }
             let most = self.entries.iter().max_by_key(|(_, entry)| entry.feed.bytes());
-            match most.filter(|(_, entry)| entry.feed.bytes() > self.rest.bytes()) {
-                Some((id, entry)) if entry.feed.waiting() > 1 => {
-                    let (id, feed) = (id.clone(), Rc::clone(&entry.feed));
+            let most = most.map(|(id, entry)| (id.clone(), Rc::clone(&entry.feed)));
+            let entry = most.filter(|(_, feed)| feed.bytes() > 0);
+            let rest_is_most = entry.as_ref().is_none_or(|(_, feed)| feed.bytes() <= self.rest.bytes());
+            if rest_is_most && self.rest.drop_oldest() {
+                tracing::warn!(
+                    "nobody reads what the peer says (max_waiting_bytes); the oldest message is dropped"
+                );
+                continue;
+            }
+            match entry {
+                Some((id, feed)) if feed.waiting() > 1 || feed.bytes() < waiting => {
                     feed.clear();
                     let max = self.max_waiting_bytes as u64;
                     feed.fail(TransportError::TooLarge { limit: "max_waiting_bytes", max });
                     self.give_up(&id, &feed);
                 }
-                None if self.rest.drop_oldest() => {
-                    tracing::warn!(
-                        "nobody reads what the peer says (max_waiting_bytes); the oldest message is dropped"
-                    );
-                }
-                // A single message is bounded by itself.
                 _ => return,
             }
         }
@@ -282,6 +294,19 @@ mod tests {
         assert!(standing.bytes() <= 1_000 && standing.waiting() == 2, "{}", standing.bytes());
         bring(&mut routes, &note("message", &format!(r#"{{"x":"{}"}}"#, "y".repeat(3_000))));
         assert_eq!(standing.waiting(), 1, "one is kept whatever its size");
+    }
+
+    #[test]
+    fn many_requests_together_keep_within_the_bound_too() {
+        let mut routes = routes(false);
+        let feeds: Vec<_> = (0..20).map(|id| routes.expect(&id.to_string(), "tools/call").unwrap()).collect();
+        for id in 0..20 {
+            let params = format!(r#"{{"progressToken":{id},"x":"{}"}}"#, "y".repeat(400));
+            bring(&mut routes, &note("progress", &params));
+            assert!(routes.waiting_bytes() <= 1_000, "{}", routes.waiting_bytes());
+        }
+        let kept = feeds.iter().filter(|feed| text(feed).is_some()).count();
+        assert!(kept >= 1, "somebody still hears");
     }
 
     #[test]

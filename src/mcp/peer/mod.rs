@@ -21,4 +21,4 @@ mod stream_session;
 pub(crate) use answers::AnswerForm;
 pub(crate) use options::{Gate, PeerOptions, With};
 pub(crate) use rpc::RpcCall;
-pub(crate) use session::{PeerSession, Taken};
+pub(crate) use session::{Look, PeerSession, Taken};

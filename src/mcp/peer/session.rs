@@ -16,7 +16,7 @@ use crate::mcp::peer::answers::AnswerForm;
 use crate::mcp::peer::options::{PeerOptions, With};
 use crate::mcp::peer::rpc::{self, RpcCall};
 use crate::mcp::peer::stream_session::{NO_ROOM, StreamSession};
-use crate::mcp::serve::dispatcher::{Form, Request, check_envelope, known_id};
+use crate::mcp::serve::dispatcher::{Dispatcher, Form, Request, check_envelope, known_id};
 use crate::mcp::serve::{legacy, modern};
 
 /// One stream of messages with a peer.
@@ -58,6 +58,15 @@ pub(crate) enum Taken<'f> {
     Cancel(&'f str, Label),
 }
 
+/// What a message wants, as far as that decides when it is taken.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Look<'f> {
+    /// Nothing: it answers, cancels or notifies.
+    Tells,
+    /// Something to be said about it; the id of its request (JSON text), where it has one.
+    Asks(Option<&'f str>),
+}
+
 /// What is known of a message that is served.
 struct Served<'a, 'f> {
     with: &'a With<'a>,
@@ -79,6 +88,21 @@ impl PeerSession {
     /// How answers to the peer leave.
     pub(crate) fn form(&self, options: &PeerOptions) -> AnswerForm {
         AnswerForm::new(self.dialect == Dialect::Old, options)
+    }
+
+    /// Looks at a message without taking it.
+    pub(crate) fn look<'f>(&self, dispatcher: &Dispatcher, frame: &'f [u8]) -> Look<'f> {
+        let mut message = Message::default();
+        if self.dialect != Dialect::Newer
+            || !matches!(dispatcher.parse(frame, &mut message), Ok(Form::Message))
+        {
+            return Look::Asks(None);
+        }
+        match check_envelope(&message) {
+            Ok(Some(_)) if message.id.is_some() => Look::Asks(message.id),
+            Ok(_) => Look::Tells,
+            Err(_) => Look::Asks(None),
+        }
     }
 
     /// Takes the next message.
@@ -140,17 +164,15 @@ impl PeerSession {
     }
 
     fn take_notification<'f>(&mut self, served: &Served<'_, 'f>, label: Label) -> Taken<'f> {
-        if served.kind == MethodKind::NotificationsCancelled {
-            return match served.message.params.request_id {
-                Some(id) => Taken::Cancel(id, label),
-                None => Taken::Silent(label),
-            };
-        }
         if let Some(session) = &mut self.session {
             session.listen(served.with.dispatcher);
+            // A cancellation that comes this way reaches what a batch has begun, which has no id of its own.
             served.request(&head(None), |request| served.with.dispatcher.notify(request, session.get()));
         }
-        Taken::Silent(label)
+        match served.message.params.request_id {
+            Some(id) if served.kind == MethodKind::NotificationsCancelled => Taken::Cancel(id, label),
+            _ => Taken::Silent(label),
+        }
     }
 
     fn take_response<'f>(&mut self, with: &With<'_>, message: &Message<'_>) -> Taken<'f> {
@@ -238,10 +260,10 @@ impl PeerSession {
                 return refuse(out, &held_back(kind), None, None, label);
             }
         }
-        let at = At { access: self.granted.unwrap_or(with.at.access), ..with.at };
+        let access = |message: &Message<'_>| self.access(with, message);
         let id = self.session.as_ref().map(|session| session.get().0.id);
         let head = head(id.as_ref().map(|id| id.as_str().as_bytes()));
-        match with.dispatcher.take_batch(&head, text, &at, out) {
+        match with.dispatcher.take_batch(&head, text, &with.at, &access, out) {
             Outcome::Batch(batch) => Taken::Batch(batch),
             Outcome::Answer(answer) if answer.has_body => Taken::Answer(answer.label),
             Outcome::Answer(answer) => Taken::Silent(answer.label),

@@ -6,19 +6,20 @@ use crate::mcp::message::answer::{Answer, Label, Outcome, Refusal};
 use crate::mcp::message::envelope::{Kind, Message};
 use crate::mcp::message::era::{self, Era};
 use crate::mcp::message::errors::ErrorKind;
-use crate::mcp::message::head::{At, RequestHead};
+use crate::mcp::message::head::{Access, At, RequestHead};
 use crate::mcp::message::method::MethodKind;
 use crate::mcp::message::scan::Scanner;
 use crate::mcp::serve::dispatcher::{Dispatcher, Request, check_envelope, known_id};
 use crate::mcp::session::entry::InUse;
 
 impl Dispatcher {
-    /// Takes a body that is a JSON array.
+    /// Takes a body that is a JSON array. `access` says what the sender of each message may do.
     pub(crate) fn take_batch(
         &self,
         head: &RequestHead<'_>,
         text: &str,
         at: &At<'_>,
+        access: &dyn Fn(&Message<'_>) -> Access,
         out: &mut Vec<u8>,
     ) -> Outcome {
         let label = Label::new(MethodKind::Batch, Era::Legacy);
@@ -28,7 +29,7 @@ impl Dispatcher {
         };
         let mut batch = Batch::new(InUse::enter(&session.0), self.shared.replay.clone(), label);
         for member in members {
-            self.take_member(head, member, at, &session, &mut batch);
+            self.take_member(head, member, (at, access), &session, &mut batch);
         }
         match batch.is_empty() {
             true => Outcome::Answer(Answer::empty(202, label)),
@@ -79,7 +80,7 @@ impl Dispatcher {
         &self,
         head: &RequestHead<'_>,
         text: &str,
-        at: &At<'_>,
+        (at, access): (&At<'_>, &dyn Fn(&Message<'_>) -> Access),
         session: &InUse,
         batch: &mut Batch,
     ) {
@@ -104,7 +105,7 @@ impl Dispatcher {
             }
         };
         let kind = MethodKind::parse(&method);
-        let snapshot = &self.snapshot();
+        let (snapshot, at) = (&self.snapshot(), &At { access: access(&message), ..*at });
         let request =
             Request { snapshot, head, message: &message, at, id: message.id, method: &method, kind };
         self.take_request(&request, session, batch);

@@ -101,7 +101,7 @@ impl Dispatcher {
         let mut message = Message::default();
         match self.parse(body, &mut message) {
             Ok(Form::Message) => self.take(head, &message, at, out),
-            Ok(Form::Batch(text)) => self.take_batch(head, text, at, out),
+            Ok(Form::Batch(text)) => self.take_batch(head, text, at, &|_| at.access, out),
             Err(refusal) => refuse_early(out, &refusal, None),
         }
     }

@@ -21,8 +21,8 @@ struct Admission {
     _handshake: Handshake,
 }
 
-/// One handshake in progress.
-struct Handshake(Rc<Node>);
+/// One handshake in progress, or a connection that may turn out to begin one.
+pub(crate) struct Handshake(Rc<Node>);
 
 impl Drop for Handshake {
     fn drop(&mut self) {
@@ -66,11 +66,18 @@ impl Node {
             return Err(Limit::P2pAcceptRate);
         }
         let total = self.shared.connections.try_enter().ok_or(Limit::P2pConnections)?;
-        if self.handshakes.get() >= self.shared.limits().max_p2p_handshakes {
-            return Err(Limit::P2pHandshakes);
-        }
-        self.handshakes.set(self.handshakes.get() + 1);
-        Ok(Admission { total, _handshake: Handshake(self.clone()) })
+        let handshake = self.try_handshake().ok_or(Limit::P2pHandshakes)?;
+        Ok(Admission { total, _handshake: handshake })
+    }
+
+    /// A place among the handshakes of this core. Where libp2p shares a port, a connection that nobody else has room for
+    /// holds one until its first byte tells what it is.
+    pub(crate) fn try_handshake(self: &Rc<Self>) -> Option<Handshake> {
+        let now = self.handshakes.get();
+        (now < self.shared.limits().max_p2p_handshakes).then(|| {
+            self.handshakes.set(now + 1);
+            Handshake(self.clone())
+        })
     }
 
     async fn establish(

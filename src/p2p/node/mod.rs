@@ -40,6 +40,7 @@ use connection::Connection;
 use dial::Dials;
 use registry::Registry;
 
+pub(crate) use accept::Handshake;
 pub use error::DialError;
 pub use options::NodeOptions;
 pub use shared::NodeShared;

@@ -21,6 +21,7 @@ impl Header {
     pub(super) const GO_AWAY: u8 = 3;
     pub(super) const SYN: u16 = 1;
     pub(super) const FIN: u16 = 4;
+    pub(super) const RST: u16 = 8;
 }
 
 /// One direction of a connection.

@@ -53,6 +53,8 @@ impl Unread {
         };
         let Some(stream) = stream else { return };
         stream.finished |= header.flags & Header::FIN != 0;
+        // Whoever had no more to say may still take back what it asked for.
+        stream.finished &= header.flags & Header::RST == 0;
         if header.kind == Header::DATA {
             stream.unread += u64::from(header.length);
             self.total.set(self.total.get() + u64::from(header.length));
@@ -122,6 +124,8 @@ mod tests {
         assert!(!unread.is_exceeded());
         unread.came(data(3, Header::FIN, 1));
         assert!(unread.is_exceeded() && unread.is_finished(3) && !unread.is_finished(5));
+        unread.came(data(3, Header::RST, 0));
+        assert!(!unread.is_finished(3), "a reset ends it otherwise");
         unread.end(5);
         unread.came(data(5, 0, 500));
         assert_eq!(unread.total.get(), 61);

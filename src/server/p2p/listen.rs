@@ -7,8 +7,9 @@ use std::rc::Rc;
 use std::task::Poll;
 
 use super::P2p;
-use crate::limits::Limit;
+use crate::limits::{Limit, Place};
 use crate::p2p::Via;
+use crate::p2p::node::Handshake;
 use crate::runtime::{AsyncStream, Buf, Deadline, Listener, ListenerStopper, Scope, ScopeClosed, Stream};
 use crate::server::core::{CoreState, Door, accept_loop};
 use crate::server::exchange::Serves;
@@ -53,8 +54,16 @@ impl P2pListeners {
     }
 }
 
+/// What a connection holds until its first byte has told what it is.
+enum Held {
+    /// A place of HTTP.
+    Http(Place),
+    /// HTTP is full. Peers have their own way in, and whoever turns out to be none is turned away.
+    Handshake { _place: Handshake },
+}
+
 /// Takes in a connection to an address that HTTP and libp2p share: its first byte tells which it is. Until then it counts
-/// as one of HTTP.
+/// as one of HTTP, or where that is full as a handshake of libp2p.
 pub(in crate::server) fn admit_either(
     core: &Rc<CoreState>,
     mut stream: Stream,
@@ -62,19 +71,26 @@ pub(in crate::server) fn admit_either(
     via: Via,
     scope: &Scope,
 ) {
-    let Some(place) = core.shared.connections.try_enter() else {
+    let handshake =
+        || core.node().and_then(|node| node.try_handshake()).map(|place| Held::Handshake { _place: place });
+    let Some(held) = core.shared.connections.try_enter().map(Held::Http).or_else(handshake) else {
         return core.turn_away(stream, Limit::Connections);
     };
     let (core, connections) = (core.clone(), scope.clone());
     // A scope that is closing takes no new task; the connection is dropped with it.
     let _ = scope.spawn("first byte", async move {
         let Some(first) = first_bytes(&core, &mut stream).await else { return };
-        match (first.first(), core.node()) {
-            (Some(&MULTISTREAM), Some(node)) => {
-                drop(place);
-                node.accept(AsyncStream::with_read_ahead(stream, first), via);
-            }
-            _ => core.serve(stream, serves, Some(first), place, connections).await,
+        if let (Some(&MULTISTREAM), Some(node)) = (first.first(), core.node()) {
+            drop(held);
+            return node.accept(AsyncStream::with_read_ahead(stream, first), via);
+        }
+        let place = match held {
+            Held::Http(place) => Some(place),
+            Held::Handshake { .. } => core.shared.connections.try_enter(),
+        };
+        match place {
+            Some(place) => core.serve(stream, serves, Some(first), place, connections).await,
+            None => core.turn_away(stream, Limit::Connections),
         }
     });
 }

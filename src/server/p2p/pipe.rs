@@ -41,6 +41,11 @@ impl End {
     pub(crate) fn unread(&self) -> usize {
         self.reads.borrow().bytes.len()
     }
+
+    /// Bytes that this end has sent and the other one has not read.
+    pub(crate) fn unread_there(&self) -> usize {
+        self.writes.borrow().bytes.len()
+    }
 }
 
 impl AsyncRead for End {

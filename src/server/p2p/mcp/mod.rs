@@ -4,6 +4,7 @@
 //! [`PeerSession`](crate::mcp::peer::PeerSession) (what a message means) → `flight` (a call that takes time) → `outlet`
 //! (back to the stream).
 
+mod ahead;
 mod flight;
 mod host;
 mod outlet;

@@ -8,11 +8,12 @@ use std::time::Instant;
 use futures_lite::FutureExt;
 use tracing::Span;
 
+use super::ahead::{Ahead, Read};
 use super::flight::{Begun, Flight, ask_task_queue};
 use super::host::{McpHost, PeerGate};
 use super::outlet::Outlet;
 use crate::limits::Limit;
-use crate::mcp::peer::{AnswerForm, Gate, PeerSession, RpcCall, Taken, With};
+use crate::mcp::peer::{AnswerForm, Gate, Look, PeerSession, RpcCall, Taken, With};
 use crate::mcp::{Access, At, Call, ErrorKind, Label, SmallText};
 use crate::p2p::Remote;
 use crate::p2p::frame::{OpenFrame, write_frame};
@@ -24,6 +25,8 @@ pub(super) struct Requests {
     pub(super) host: Rc<McpHost>,
     pub(super) outlet: Rc<Outlet>,
     pub(super) session: PeerSession,
+    /// What was read and has no room yet.
+    pub(super) ahead: Ahead,
     remote: Rc<Remote>,
     gate: Rc<dyn PeerGate>,
     /// What the peer may do without a token.
@@ -79,7 +82,8 @@ impl Requests {
     pub(super) fn new(host: Rc<McpHost>, remote: Rc<Remote>, gate: Rc<dyn PeerGate>) -> Requests {
         let max_bytes = host.core.shared.limits.max_stream_queue_bytes as usize;
         let access = gate.access(None);
-        Requests { host, outlet: Outlet::new(max_bytes), session: PeerSession::new(), remote, gate, access }
+        let (outlet, session, ahead) = (Outlet::new(max_bytes), PeerSession::new(), Ahead::default());
+        Requests { host, outlet, session, ahead, remote, gate, access }
     }
 
     /// How many requests may be in progress at once.
@@ -87,6 +91,38 @@ impl Requests {
         match self.session.is_sequential() {
             true => 1,
             false => self.host.core.shared.limits.max_p2p_stream_requests as usize,
+        }
+    }
+
+    /// Whether one more request may begin, where `unsent` bytes wait to be sent already.
+    pub(super) fn has_room(&self, unsent: usize) -> bool {
+        let max_bytes = self.host.core.shared.limits.max_stream_queue_bytes as usize;
+        let queued = self.outlet.queued_bytes();
+        self.outlet.in_progress() < self.most_in_progress()
+            && unsent + queued < max_bytes
+            // An answer that was not collected yet stands before that to the next request.
+            && (queued == 0 || !self.session.is_sequential())
+    }
+
+    /// Puts a message aside that has no room yet. False for one that must not wait, because what is in progress may wait
+    /// for it: an answer to a question, or a cancellation.
+    pub(super) fn put_aside(&mut self, frame: &[u8]) -> bool {
+        match self.session.look(&self.host.core.dispatcher, frame) {
+            Look::Asks(id) => self.ahead.push(id, frame),
+            Look::Tells => return false,
+        }
+        true
+    }
+
+    /// Takes what was put aside first.
+    pub(super) fn take_aside(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
+        match self.ahead.pop() {
+            Some(Read::Message(frame)) => self.take(&frame, cx, out),
+            Some(Read::Broken(kind, sentence)) => {
+                self.refuse_frame(kind, sentence, out);
+                After::Ending
+            }
+            None => After::Serving,
         }
     }
 
@@ -113,7 +149,7 @@ impl Requests {
     }
 
     /// Does what becomes of a message.
-    fn answer(&self, taken: Taken<'_>, reply: Reply, cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
+    fn answer(&mut self, taken: Taken<'_>, reply: Reply, cx: &mut Context<'_>, out: &mut Vec<u8>) -> After {
         let Reply { form, begun_at, frame } = reply;
         match taken {
             Taken::Answer(label) => {
@@ -133,11 +169,14 @@ impl Requests {
             Taken::Cancel(id, label) => {
                 frame.discard(out);
                 self.outlet.cancel(id);
+                self.ahead.cancel(id);
                 self.end(&label, begun_at);
             }
             Taken::Batch(batch) => {
                 frame.discard(out);
-                self.fly(Work::Batch(Box::new(batch)), None, form, begun_at);
+                let flight = self.flight(Work::Batch(Box::new(batch)), None, form, begun_at);
+                // A cancellation finds only what has begun.
+                self.begin("batch of a peer", flight.run(), cx);
             }
             Taken::Feed(feed, id) => {
                 frame.discard(out);
@@ -173,16 +212,25 @@ impl Requests {
     }
 
     fn fly(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) {
-        let flight = Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at));
+        let flight = self.flight(work, id, form, begun_at);
         // A scope that is closing takes no new task; the stream closes with it.
         let _ = self.host.scope.spawn("request of a peer", self.guard(flight.run()));
     }
 
+    fn flight(&self, work: Work, id: Option<&str>, form: AnswerForm, begun_at: Instant) -> Flight {
+        Flight::new(self.begun(id, form, begun_at), Job::begun(work, Span::none(), begun_at))
+    }
+
     fn ask_task_queue(&self, call: RpcCall, form: AnswerForm, begun_at: Instant, cx: &mut Context<'_>) {
         let begun = self.begun(Some(call.id.as_str()), form, begun_at);
-        let mut asking = Box::pin(ask_task_queue(begun, call, self.remote.clone()));
-        if asking.as_mut().poll(cx).is_pending() {
-            let _ = self.host.scope.spawn("task queue request of a peer", self.guard(asking));
+        self.begin("task queue request of a peer", ask_task_queue(begun, call, self.remote.clone()), cx);
+    }
+
+    /// Runs a task to its first wait right here; only what waits costs a task.
+    fn begin(&self, name: &'static str, task: impl Future<Output = ()> + 'static, cx: &mut Context<'_>) {
+        let mut task = Box::pin(self.guard(task));
+        if task.as_mut().poll(cx).is_pending() {
+            let _ = self.host.scope.spawn(name, task);
         }
     }
 

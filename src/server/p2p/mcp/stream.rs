@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures_lite::{AsyncRead, AsyncWrite};
 
+use super::ahead::Ahead;
 use super::outlet::Order;
 use super::requests::{After, Requests};
 use super::waits::{Waiting, Waits};
@@ -43,10 +44,6 @@ pub(super) struct Stream<Io> {
     requests: Requests,
     pub(super) member: Member,
     reader: FrameReader,
-    /// Was read, and waits until there is room for its requests.
-    ahead: Vec<u8>,
-    /// How much of `ahead` was taken.
-    taken: usize,
     out: Vec<u8>,
     /// How much of `out` was sent.
     sent: usize,
@@ -72,8 +69,6 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             reader: FrameReader::new(core.shared.limits.max_p2p_frame_bytes),
             share: Share::new(core.shared.budget.clone()),
             requests,
-            ahead: Vec::new(),
-            taken: 0,
             out: Vec::new(),
             sent: 0,
             is_unflushed: false,
@@ -101,7 +96,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         for _ in 0..MAX_TURNS {
             // What has ended stands before what is answered now: old peers count on the order.
             let mut moved = self.collect(cx);
-            moved |= self.take_ahead(cx);
+            moved |= self.take_aside(cx);
             match self.poll_input(cx) {
                 Poll::Ready(Ok(())) => moved = true,
                 Poll::Ready(Err(end)) => return Poll::Ready(end),
@@ -133,7 +128,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         if phase == self.phase {
             return;
         }
-        self.was_asked |= self.phase == Phase::Serving && (self.is_asked() || !self.ahead.is_empty());
+        self.was_asked |=
+            self.phase == Phase::Serving && (self.is_asked() || !self.requests.ahead.is_empty());
         self.phase = phase;
         match phase {
             Phase::Serving => {}
@@ -152,21 +148,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
     /// Reads no more. What is in progress is still answered; what would go on for as long as the stream does, ends.
     fn end_input(&mut self) {
         self.is_over = true;
-        self.ahead = Vec::new();
-        self.taken = 0;
+        self.requests.ahead = Ahead::default();
         self.requests.outlet.order(Order::Stop);
     }
 
     /// Whether one more request may begin.
     fn has_room(&self) -> bool {
-        let outlet = &self.requests.outlet;
-        let max_bytes = self.core().shared.limits.max_stream_queue_bytes as usize;
-        let queued = outlet.queued_bytes();
-        !self.is_over
-            && outlet.in_progress() < self.requests.most_in_progress()
-            && self.out.len() - self.sent + queued < max_bytes
-            // An answer that was not collected yet stands before that to the next request.
-            && (queued == 0 || !self.requests.session.is_sequential())
+        !self.is_over && self.requests.has_room(self.out.len() - self.sent)
     }
 
     /// Whether more is to be read: a server that drains answers what it was sent, and one request of who is quiet.
@@ -177,7 +165,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             Phase::Closing => self.reader.is_midway(),
             Phase::Cancelling => false,
         };
-        phase_allows && self.ahead.is_empty() && self.has_room()
+        phase_allows && !self.is_over && !self.is_half_closed && self.requests.ahead.has_room()
     }
 
     /// Reads once and serves what came.
@@ -193,16 +181,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             Poll::Ready(Err(_)) => Poll::Ready(Err(End::Reset)),
             Poll::Ready(Ok(0)) => {
                 self.is_half_closed = true;
-                self.end_input();
                 Poll::Ready(Ok(()))
             }
             Poll::Ready(Ok(bytes)) => {
                 self.core().metrics().bytes_received(bytes);
                 let mut input = &buffer[..bytes];
                 self.serve(&mut input, cx);
-                if !self.is_over {
-                    self.ahead.extend_from_slice(input);
-                }
                 self.account();
                 Poll::Ready(Ok(()))
             }
@@ -211,35 +195,39 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         moved
     }
 
-    /// Serves what was read earlier, as far as there is room now; true when any was.
-    fn take_ahead(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.ahead.is_empty() || !self.has_room() {
-            return false;
+    /// Serves what was read before its turn, as far as there is room now; true when any was, or when it was the last.
+    fn take_aside(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut moved = false;
+        while !self.requests.ahead.is_empty() && self.has_room() {
+            self.has_out();
+            if self.requests.take_aside(cx, &mut self.out) == After::Ending {
+                self.end_input();
+            }
+            moved = true;
         }
-        let ahead = std::mem::take(&mut self.ahead);
-        let mut input = &ahead[self.taken..];
-        self.serve(&mut input, cx);
-        let left = input.len();
-        if left > 0 && !self.is_over {
-            self.taken = ahead.len() - left;
-            self.ahead = ahead;
-        } else {
-            self.taken = 0;
+        if moved {
+            self.share.hold(self.held_bytes());
         }
-        true
+        if self.is_half_closed && !self.is_over && self.requests.ahead.is_empty() {
+            self.end_input();
+            moved = true;
+        }
+        moved
     }
 
-    /// Takes frames for as long as there is room.
+    /// Takes the frames that came; those without room are put aside.
     fn serve(&mut self, input: &mut &[u8], cx: &mut Context<'_>) {
-        if self.out.capacity() == 0 {
-            self.out = OUTPUT.take();
-        }
-        while self.has_room() {
+        self.has_out();
+        while !self.is_over {
+            let has_turn = self.has_room() && self.requests.ahead.is_empty();
             match self.reader.next(input) {
                 Ok(Some(frame)) => {
                     self.member.note_request();
                     self.was_asked |= self.phase != Phase::Serving;
                     self.waits.has_asked();
+                    if !has_turn && self.requests.put_aside(frame) {
+                        continue;
+                    }
                     if self.requests.take(frame, cx, &mut self.out) == After::Ending {
                         return self.end_input();
                     }
@@ -250,11 +238,26 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
                         FrameError::Empty => ErrorKind::Parse,
                         FrameError::TooLarge { .. } => ErrorKind::FrameTooLarge,
                     };
-                    self.requests.refuse_frame(kind, error.to_string(), &mut self.out);
-                    return self.end_input();
+                    return self.refuse_frame(kind, error.to_string());
                 }
             }
         }
+    }
+
+    /// Makes sure that there is a buffer for answers.
+    fn has_out(&mut self) {
+        if self.out.capacity() == 0 {
+            self.out = OUTPUT.take();
+        }
+    }
+
+    /// Refuses a stream that cannot be read on, after what came before.
+    fn refuse_frame(&mut self, kind: ErrorKind, sentence: String) {
+        if !self.has_room() || !self.requests.ahead.is_empty() {
+            return self.requests.ahead.push_broken(kind, sentence);
+        }
+        self.requests.refuse_frame(kind, sentence, &mut self.out);
+        self.end_input();
     }
 
     /// Counts what the stream holds; a frame that there are no bytes for ends it.
@@ -268,9 +271,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             let sentence = format!(
                 "The server holds as many bytes as max_buffered_bytes allows, which is {max}; try again later"
             );
-            self.requests.refuse_frame(ErrorKind::BufferedFull, sentence, &mut self.out);
             self.reader = FrameReader::new(self.core().shared.limits.max_p2p_frame_bytes);
-            self.end_input();
+            self.refuse_frame(ErrorKind::BufferedFull, sentence);
         } else {
             self.share.hold(held);
         }
@@ -278,7 +280,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
 
     fn held_bytes(&self) -> usize {
         let unsent = self.out.len() - self.sent + self.requests.outlet.queued_bytes();
-        self.reader.held_bytes() + self.ahead.capacity() + unsent
+        self.reader.held_bytes() + self.requests.ahead.held_bytes() + unsent
     }
 
     /// Gathers what the calls have to say, and what the peer is told without having asked; true when there was any.
@@ -340,7 +342,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
 
     /// Whether everything that is owed was sent, and nothing more is expected.
     fn is_done(&self) -> bool {
-        let is_quiet = !self.is_asked() && self.out.is_empty() && !self.is_unflushed && self.ahead.is_empty();
+        let is_sent = self.out.is_empty() && !self.is_unflushed;
+        let is_quiet = is_sent && !self.is_asked() && self.requests.ahead.is_empty();
         let is_last = match self.phase {
             Phase::Serving => self.is_over,
             Phase::Draining => self.is_over || (self.was_asked && !self.reader.is_midway()),
@@ -356,7 +359,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
         let waiting = Waiting {
             frame: is_midway && self.wants_input(),
             write,
-            idle: !is_midway && !write && !self.is_asked() && self.ahead.is_empty(),
+            idle: !is_midway && !write && !self.is_asked() && self.requests.ahead.is_empty(),
             look: self.is_half_closed,
         };
         let core = &self.requests.host.core;

@@ -5,7 +5,7 @@ use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use futures_lite::{AsyncRead, AsyncWrite, AsyncWriteExt, FutureExt};
@@ -71,7 +71,10 @@ pub(crate) async fn serve_task_queue_stream<Io>(
     let begun_at = Instant::now();
     let (answered, lingers) = match line {
         Line::Complete => match gate.admit(begun_at) {
-            Ok(()) => (host.answer(reader.line(), &remote).await, false),
+            Ok(()) => match while_wanted(&mut io, host.answer(reader.line(), &remote)).await {
+                Some(answered) => (answered, false),
+                None => return,
+            },
             Err(limit) => (host.refuse_for(limit, begun_at), false),
         },
         Line::Refused(error) => (host.refused(host.queue.refuse_line(error), begun_at), true),
@@ -154,6 +157,36 @@ async fn read_line<Io: AsyncRead + Unpin>(
     .await
 }
 
+/// Works on the answer for as long as somebody waits for it; `None` when the peer has reset the stream. What it still says
+/// is thrown away.
+async fn while_wanted<Io: AsyncRead + Unpin>(
+    io: &mut Io,
+    answer: impl Future<Output = Answered>,
+) -> Option<Answered> {
+    let mut left = LINGER_BYTES;
+    let gone = poll_fn(|cx| {
+        while left > 0 {
+            match poll_input(io, cx) {
+                Poll::Ready(Ok(0)) => left = 0,
+                Poll::Ready(Ok(bytes)) => left = left.saturating_sub(bytes),
+                Poll::Ready(Err(_)) => return Poll::Ready(None),
+                Poll::Pending => break,
+            }
+        }
+        Poll::Pending
+    });
+    async { Some(answer.await) }.or(gone).await
+}
+
+/// Reads some bytes that nobody looks at.
+fn poll_input<Io: AsyncRead + Unpin>(io: &mut Io, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut input = INPUT.take();
+    input.resize(READ_BYTES, 0);
+    let polled = Pin::new(io).poll_read(cx, &mut input);
+    INPUT.set(input);
+    polled
+}
+
 /// Sends the answer and closes the stream.
 async fn write<Io: AsyncWrite + Unpin>(
     host: &TaskQueueHost,
@@ -180,14 +213,7 @@ async fn write<Io: AsyncWrite + Unpin>(
 async fn linger<Io: AsyncRead + Unpin>(io: &mut Io) -> io::Result<()> {
     let mut left = LINGER_BYTES;
     while left > 0 {
-        let bytes = poll_fn(|cx| {
-            let mut input = INPUT.take();
-            input.resize(READ_BYTES, 0);
-            let polled = Pin::new(&mut *io).poll_read(cx, &mut input);
-            INPUT.set(input);
-            polled
-        })
-        .await?;
+        let bytes = poll_fn(|cx| poll_input(io, cx)).await?;
         if bytes == 0 {
             break;
         }

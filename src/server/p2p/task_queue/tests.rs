@@ -367,3 +367,26 @@ fn mcp_streams_bring_requests_too() {
         assert_eq!(answer(call).await["result"], "slept 1");
     });
 }
+
+#[test]
+fn a_reset_cancels_the_call_of_a_tool() {
+    with_bench(
+        |_| {},
+        |bench| async move {
+            let mut end = bench.open(Via::Loopback, 256 << 10);
+            let call = json!({"op": "call_tool", "tool": "nap", "args": {"ms": 15_000}, "timeout_s": 20});
+            end.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+            while bench.core.metrics().requests_in_flight() == 0 {
+                runtime::sleep(Duration::from_millis(2)).await;
+            }
+            // What follows is thrown away.
+            end.write_all(b"{\"op\":\"status\"}\n").await.unwrap();
+            drop(end);
+            let begun = Instant::now();
+            while bench.core.metrics().requests_in_flight() > 0 {
+                assert!(begun.elapsed() < Duration::from_secs(5), "it goes on for nobody");
+                runtime::sleep(Duration::from_millis(2)).await;
+            }
+        },
+    );
+}

@@ -1,6 +1,7 @@
 //! Streams of peers, served on a core, over a pipe in memory.
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod full;
 mod limits;
 mod newer;
 mod recorded;

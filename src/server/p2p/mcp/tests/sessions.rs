@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{call, initialize, modern, text, with_bench};
+use crate::mcp::Access;
 
 #[test]
 fn a_stream_has_the_session_that_initialize_opens_and_ends_it() {
@@ -134,6 +135,51 @@ fn batches_are_answered_in_sessions_that_have_them() {
                     assert_eq!(answer["error"]["code"], -32600, "{answer}");
                 }
             }
+        },
+    );
+}
+
+#[test]
+fn each_message_of_a_batch_may_do_what_its_own_token_allows() {
+    with_bench(
+        |_| {},
+        async |bench| {
+            bench.gate.access.set(Access::ReadOnly);
+            let mut peer = bench.peer();
+            peer.ask(&initialize("2025-03-26", json!({}))).await;
+            let with_token = |id: u32, token: &str| {
+                let mut message = call(id, "nap", json!({"ms": 1}));
+                message["params"]["_meta"] = json!({"ringmesh/token": token});
+                message
+            };
+            let batch = json!([
+                with_token(1, "guess"),
+                with_token(2, "secret"),
+                call(3, "nap", json!({"ms": 1})),
+                call(4, "look", json!({})),
+            ]);
+            let answers = peer.ask(&batch).await;
+            assert_eq!(answers[0]["error"]["code"], -33403, "{answers}");
+            assert_eq!(text(&answers[1]), "slept 1");
+            assert_eq!(answers[2]["error"]["code"], -33403, "a token is worth nothing to its neighbours");
+            assert_eq!(text(&answers[3]), "seen");
+        },
+    );
+}
+
+#[test]
+fn a_request_of_a_batch_can_be_cancelled() {
+    with_bench(
+        |_| {},
+        async |bench| {
+            let mut peer = bench.peer();
+            peer.ask(&initialize("2025-03-26", json!({}))).await;
+            peer.send(&json!([call(1, "nap", json!({"ms": 60_000})), call(2, "look", json!({}))])).await;
+            let cancel = json!({"requestId": 1});
+            peer.send(&json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel}))
+                .await;
+            let answers = peer.next().await.unwrap();
+            assert_eq!(answers[answers.as_array().unwrap().len() - 1]["id"], 2, "{answers}");
         },
     );
 }
