@@ -12,6 +12,7 @@
 
 mod answers;
 pub(crate) mod fuzz;
+mod look;
 mod old;
 mod options;
 mod rpc;
@@ -19,6 +20,7 @@ mod session;
 mod stream_session;
 
 pub(crate) use answers::AnswerForm;
+pub(crate) use look::Look;
 pub(crate) use options::{Gate, PeerOptions, With};
 pub(crate) use rpc::RpcCall;
-pub(crate) use session::{Look, PeerSession, Taken};
+pub(crate) use session::{PeerSession, Taken};

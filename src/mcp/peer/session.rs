@@ -16,7 +16,7 @@ use crate::mcp::peer::answers::AnswerForm;
 use crate::mcp::peer::options::{PeerOptions, With};
 use crate::mcp::peer::rpc::{self, RpcCall};
 use crate::mcp::peer::stream_session::{NO_ROOM, StreamSession};
-use crate::mcp::serve::dispatcher::{Dispatcher, Form, Request, check_envelope, known_id};
+use crate::mcp::serve::dispatcher::{Form, Request, check_envelope, known_id};
 use crate::mcp::serve::{legacy, modern};
 
 /// One stream of messages with a peer.
@@ -58,15 +58,6 @@ pub(crate) enum Taken<'f> {
     Cancel(&'f str, Label),
 }
 
-/// What a message wants, as far as that decides when it is taken.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Look<'f> {
-    /// Nothing: it answers, cancels or notifies.
-    Tells,
-    /// Something to be said about it; the id of its request (JSON text), where it has one.
-    Asks(Option<&'f str>),
-}
-
 /// What is known of a message that is served.
 struct Served<'a, 'f> {
     with: &'a With<'a>,
@@ -88,21 +79,6 @@ impl PeerSession {
     /// How answers to the peer leave.
     pub(crate) fn form(&self, options: &PeerOptions) -> AnswerForm {
         AnswerForm::new(self.dialect == Dialect::Old, options)
-    }
-
-    /// Looks at a message without taking it.
-    pub(crate) fn look<'f>(&self, dispatcher: &Dispatcher, frame: &'f [u8]) -> Look<'f> {
-        let mut message = Message::default();
-        if self.dialect != Dialect::Newer
-            || !matches!(dispatcher.parse(frame, &mut message), Ok(Form::Message))
-        {
-            return Look::Asks(None);
-        }
-        match check_envelope(&message) {
-            Ok(Some(_)) if message.id.is_some() => Look::Asks(message.id),
-            Ok(_) => Look::Tells,
-            Err(_) => Look::Asks(None),
-        }
     }
 
     /// Takes the next message.
