@@ -252,14 +252,14 @@ fn questions_of_a_tool_are_answered() {
 
 #[test]
 fn a_stream_that_the_server_closed_is_replaced_and_so_is_the_session() {
-    let served = serve(|config| config.limits.p2p_stream_idle_timeout_ms = 100);
+    let served = serve(|config| config.limits.p2p_stream_idle_timeout_ms = 400);
     for revision in Revision::ALL.iter().copied() {
         let target = served.target.clone();
         run(revision.as_str(), move |scope| async move {
             let client = Client::connect(&scope, &target, options(Some(revision))).await?;
             for _ in 0..2 {
                 assert_eq!(client.call_tool("echo", json!({ "message": "on" })).await?.text(), "on");
-                sleep(Duration::from_millis(400)).await;
+                sleep(Duration::from_millis(1_000)).await;
             }
             client.close().await?;
             Ok(())
