@@ -66,8 +66,9 @@ impl Row {
             Status::Queued => assert_eq!(state.not_before_ms, self.not_before, "{task:?}"),
             _ => assert_eq!(state.finished_mono_ms, self.finished, "{task:?}"),
         }
-        let number = state.result.as_ref().map(|text| serde_json::from_str::<serde_json::Value>(text).unwrap());
-        assert_eq!(number.and_then(|value| value["n"].as_i64()), self.result, "{task:?}");
+        let text = state.result.as_deref().unwrap_or("{\"progress");
+        let number = text.strip_prefix("{\"n\":").map(|rest| rest[..rest.find([',', '}']).unwrap()].parse().unwrap());
+        assert_eq!(number, self.result, "{task:?}");
     }
 }
 

@@ -315,13 +315,14 @@ impl Drive {
         assert!(self.queue.next_due().is_none_or(|at| at > now));
     }
 
-    /// An hour forth or back: whatever expires by it, the next check or tick shows.
+    /// An hour forth or back: nothing becomes due by it.
     fn step_clock(&mut self) {
+        let due = self.queue.next_due();
         match self.below(2) {
             0 => self.now.wall_ms += 3_600_000,
             _ => self.now.wall_ms -= 3_600_000,
         }
-        assert!(self.queue.tick(self.now, 1_000).changes.is_empty() || self.queue.next_due().is_some());
+        assert_eq!(self.queue.next_due(), due);
     }
 
     fn snap(&mut self) {
@@ -356,7 +357,7 @@ impl Drive {
             queue.replay(change.sequence, change.kind, &change.bytes, self.now).unwrap();
         }
         // A second time it changes nothing.
-        for change in self.journal.iter().rev().take(5) {
+        for change in &self.journal[self.journal.len().saturating_sub(5)..] {
             queue.replay(change.sequence, change.kind, &change.bytes, self.now).unwrap();
         }
         self.queue = queue;
@@ -372,6 +373,9 @@ impl Drive {
         for row in &self.model.rows {
             row.compare(&self.queue.task(row.id).expect("an acknowledged task is lost"));
         }
+        if self.random % 8 > 0 {
+            return;
+        }
         for status in Status::ALL {
             let listed = self.queue.list(Some(status), &[], None, 1_000, usize::MAX).unwrap().tasks;
             let count = self.model.rows.iter().filter(|row| row.status == status).count();
@@ -384,12 +388,12 @@ impl Drive {
 
 #[test]
 fn the_queue_does_what_the_model_does() {
-    let seeds = std::env::var("QUEUE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(3_000u64);
+    let seeds = std::env::var("QUEUE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2_000u64);
     let first = std::env::var("QUEUE_SEED").ok().and_then(|seed| seed.parse().ok());
     for seed in first.map_or(0..seeds, |seed| seed..seed + 1) {
         let run = std::panic::AssertUnwindSafe(|| {
             let mut drive = Drive::new(seed);
-            (0..120).for_each(|_| drive.op());
+            (0..100).for_each(|_| drive.op());
         });
         if let Err(panic) = std::panic::catch_unwind(run) {
             println!("seed {seed} fails; run it again with QUEUE_SEED={seed}");
