@@ -28,6 +28,7 @@
 //! - [`tools`]: the tools that the command offers out of the box.
 //! - [`config`]: every setting, from defaults, file, environment and flags.
 //! - [`p2p`]: libp2p: identity, connections, the protocols that peers speak, the node of a core.
+//! - [`queue`]: tasks, leases and the cache as state machines; their records and recovery.
 //! - [`scheduler`]: who does what among peers: clocks and their digests.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
@@ -50,6 +51,7 @@ pub mod limits;
 pub mod mcp;
 pub mod observe;
 pub mod p2p;
+pub mod queue;
 pub mod runtime;
 pub mod scheduler;
 pub mod server;

@@ -3,10 +3,12 @@
 //! No sockets and no clock of its own; what is computed here is the same on every peer, whatever program it runs.
 
 mod clock;
+mod owner;
 mod peer_clock;
 mod python;
 
 pub use clock::{MAX_COUNT, MAX_NODE_ID_BYTES, MerkleClock};
+pub use owner::{owner, task_hash};
 pub use peer_clock::{ClockError, PeerClock};
 
 use sha2::{Digest, Sha256};
