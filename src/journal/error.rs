@@ -1,0 +1,70 @@
+//! Why a journal cannot be opened, read or written.
+
+use std::error::Error;
+use std::fmt;
+use std::io;
+
+/// Why a journal cannot be opened, read or written. Each is a sentence that says what to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum JournalError {
+    /// The file system refused something.
+    Io {
+        /// What was tried, as in "read".
+        doing: &'static str,
+        /// The file, or "." for the directory.
+        name: String,
+        /// What the kernel said.
+        error: io::Error,
+    },
+    /// What was durable is no longer whole. Nothing was changed.
+    Damaged {
+        /// The file.
+        name: String,
+        /// The byte of it at which the damage begins.
+        offset: u64,
+        /// What is wrong there.
+        why: String,
+    },
+    /// The directory has a format that this build does not read, or is none of ours.
+    Format(String),
+    /// The settings contradict each other.
+    Settings(String),
+    /// Another process has the journal open.
+    Locked(String),
+}
+
+impl JournalError {
+    pub(super) fn io(doing: &'static str, name: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let name = name.to_owned();
+        move |error| Self::Io { doing, name, error }
+    }
+
+    pub(super) fn damaged(name: &str, offset: usize, why: impl Into<String>) -> Self {
+        Self::Damaged { name: name.to_owned(), offset: offset as u64, why: why.into() }
+    }
+}
+
+impl fmt::Display for JournalError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io { doing, name, error } => write!(f, "the journal could not {doing} {name}: {error}"),
+            Self::Damaged { name, offset, why } => write!(
+                f,
+                "the journal is damaged in {name} at byte {offset}: {why}. What was acknowledged may be lost, so nothing \
+                 was changed or served; restore the directory from a copy, or start with --repair to set the damaged \
+                 files aside and go on with what is whole"
+            ),
+            Self::Format(why) | Self::Settings(why) | Self::Locked(why) => f.write_str(why),
+        }
+    }
+}
+
+impl Error for JournalError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Io { error, .. } => Some(error),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The snapshot that recovery begins with.
+
+use std::collections::BTreeMap;
+
+use super::chain::Segment;
+use super::{JournalError, LogId, Mend, Name, Recovered, header_of, scan};
+use crate::journal::header::{Header, u32_at, u64_at};
+use crate::journal::scan::Scan;
+use crate::journal::snapshot::{CONTROL_POSITION, CONTROL_TOTAL, Position};
+
+/// Where recovery begins.
+#[derive(Debug, Default)]
+pub(super) struct Base {
+    /// Every record up to it is covered.
+    pub(super) sequence: u64,
+    /// The newest generation that it knows.
+    pub(super) generation: u32,
+    /// A repair lost what it said of the logs, so they may begin anywhere.
+    pub(super) lenient: bool,
+    positions: BTreeMap<LogId, u64>,
+}
+
+impl Base {
+    pub(super) fn position(&self, id: LogId) -> Option<u64> {
+        self.positions.get(&id).copied()
+    }
+}
+
+/// Takes the newest snapshot into `recovered`; older ones are to be removed.
+pub(super) fn choose(
+    mut snapshots: BTreeMap<u64, Vec<u8>>,
+    repair: bool,
+    recovered: &mut Recovered,
+    mends: &mut Vec<Mend>,
+) -> Result<Base, JournalError> {
+    let Some((sequence, bytes)) = snapshots.pop_last() else { return Ok(Base::default()) };
+    let name = Name::Snapshot(sequence);
+    let mut base = Base { sequence, ..Base::default() };
+    let Some(header) = header_of(name, &bytes)? else {
+        if !repair {
+            return Err(JournalError::damaged(&name.to_string(), 0, "the header of the snapshot is gone"));
+        }
+        recovered.report.damaged_files += 1;
+        mends.push(Mend::SetAside(name.to_string()));
+        // Without this one, an older one is the best there is.
+        let older = choose(snapshots, repair, recovered, mends)?;
+        return Ok(Base { lenient: true, ..older });
+    };
+    base.generation = header.id.generation;
+    let scan = scan::scan(&bytes, &header);
+    let whole = is_whole(&bytes, &header, &scan);
+    if !whole && !repair {
+        let why = "the snapshot is not whole from here on";
+        return Err(JournalError::damaged(&name.to_string(), scan.end.min(bytes.len()), why));
+    }
+    mends.extend(snapshots.keys().map(|older| Mend::Remove(Name::Snapshot(*older).to_string())));
+    let beyond = scan.damage.as_ref().map_or(&[][..], |damage| &damage.beyond);
+    let places: Vec<usize> = scan.batches.iter().chain(beyond).copied().collect();
+    take(Segment { header, bytes }, &places, recovered, &mut base);
+    if !whole {
+        base.lenient = true;
+        recovered.report.damaged_files += 1;
+        mends.push(rewritten(sequence, recovered, &base));
+    }
+    Ok(base)
+}
+
+/// Whether the snapshot has an end, and nothing is missing before it.
+fn is_whole(bytes: &[u8], header: &Header, scan: &Scan) -> bool {
+    let count = |at: &usize| scan::batch_at(bytes, header, *at).map_or(0, |batch| batch.records().count() as u64);
+    let total = scan.batches.last().and_then(|at| scan::batch_at(bytes, header, *at)?.records().last());
+    let records: u64 = scan.batches.iter().skip(1).map(count).sum();
+    scan.closed
+        && scan.damage.is_none()
+        && total.is_some_and(|total| {
+            total.kind == CONTROL_TOTAL && total.bytes.len() == 8 && u64_at(total.bytes, 0) + 1 == records
+        })
+}
+
+/// Reads what a snapshot holds: where the logs go on, then the state.
+fn take(segment: Segment, places: &[usize], recovered: &mut Recovered, base: &mut Base) {
+    let control: Vec<usize> = places
+        .iter()
+        .copied()
+        .filter(|at| scan::batch_at(&segment.bytes, &segment.header, *at).is_some_and(|batch| {
+            batch.head.number == 1 || batch.head.last
+        }))
+        .collect();
+    for batch in control.iter().filter_map(|at| scan::batch_at(&segment.bytes, &segment.header, *at)) {
+        for record in batch.records() {
+            if record.kind == CONTROL_POSITION && record.bytes.len() == 16 {
+                let id = LogId { generation: u32_at(record.bytes, 0), log: u32_at(record.bytes, 4) };
+                base.positions.insert(id, u64_at(record.bytes, 8));
+                base.generation = base.generation.max(id.generation);
+            }
+            recovered.newest = recovered.newest.max(record.sequence);
+        }
+    }
+    let chunks: Vec<usize> = places.iter().copied().filter(|at| !control.contains(at)).collect();
+    recovered.newest = recovered.newest.max(base.sequence);
+    recovered.snapshot = recovered.index(segment, &chunks, None);
+    let newest = recovered.snapshot.iter().map(|entry| entry.sequence).max().unwrap_or(0);
+    recovered.newest = recovered.newest.max(newest);
+    recovered.report.snapshot_sequence = base.sequence;
+    recovered.report.snapshot_records = recovered.snapshot.len() as u64;
+}
+
+/// The chunks of a damaged snapshot that are whole, to be written anew.
+fn rewritten(sequence: u64, recovered: &Recovered, base: &Base) -> Mend {
+    let positions = base.positions.iter().map(|(id, offset)| Position { id: *id, offset: *offset }).collect();
+    let records = recovered.snapshot.iter().map(|entry| recovered.record(entry).to_record()).collect();
+    Mend::RewriteSnapshot { sequence, generation: base.generation, positions, records }
+}
