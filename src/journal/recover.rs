@@ -148,13 +148,16 @@ pub(super) fn plan(files: Vec<(Name, Vec<u8>)>, repair: bool) -> Result<Plan, Jo
     let newest = sorted.logs.keys().map(|id| id.generation).max().unwrap_or(0);
     let mut mends = Vec::new();
     let mut recovered = Recovered::default();
-    let base = snapshots::choose(sorted.snapshots, repair, &mut recovered, &mut mends)?;
+    let mut base = snapshots::choose(sorted.snapshots, repair, &mut recovered, &mut mends)?;
     let salvage = newest.max(base.generation).saturating_add(1);
     let mut plan = Plan { recovered, mends, generation: salvage, kept: Vec::new() };
+    // A log that the snapshot points into must be there.
+    base.needed().for_each(|id| drop(sorted.logs.entry(id).or_default()));
     for (id, segments) in sorted.logs {
-        plan.take_log(id, segments, &base, newest, repair)?;
+        plan.take_log(id, segments, &mut base, newest, repair)?;
     }
     plan.recovered.sort(repair)?;
+    plan.mends.extend(base.rewritten(&plan.recovered));
     // What a repair wrote anew took numbers of this generation.
     if plan.kept.iter().any(|id| id.generation == salvage) {
         plan.generation = salvage.saturating_add(1);
@@ -167,7 +170,7 @@ impl Plan {
         &mut self,
         id: LogId,
         segments: BTreeMap<u32, Vec<u8>>,
-        base: &Base,
+        base: &mut Base,
         newest: u32,
         repair: bool,
     ) -> Result<(), JournalError> {
@@ -177,11 +180,12 @@ impl Plan {
             chain.add(number, bytes)?;
         }
         self.mends.extend(chain.covered().map(Mend::Remove));
-        if let Err(error) = chain.check(base.lenient) {
+        if let Err(error) = chain.check() {
             if !repair {
                 return Err(error);
             }
-            self.salvage(chain, base);
+            self.salvage(chain, base.sequence);
+            base.cover(id);
             return Ok(());
         }
         self.mends.extend(chain.cut().map(|cut| {
@@ -202,13 +206,13 @@ impl Plan {
     }
 
     /// Takes every whole batch of a damaged log, to be written anew, and sets its files aside.
-    fn salvage(&mut self, chain: Chain, base: &Base) {
+    fn salvage(&mut self, chain: Chain, above: u64) {
         let names = chain.names();
         let mut records = Vec::new();
         for (segment, scan) in chain.into_segments() {
             let beyond = scan.damage.as_ref().map_or(&[][..], |damage| &damage.beyond);
             let places: Vec<usize> = scan.batches.iter().chain(beyond).copied().collect();
-            let entries = self.recovered.index(segment, &places, Some(base.sequence));
+            let entries = self.recovered.index(segment, &places, Some(above));
             records.extend(entries.iter().map(|entry| self.recovered.record(entry).to_record()));
             self.recovered.records.extend(entries);
         }

@@ -59,11 +59,11 @@ impl Chain {
     }
 
     /// Holds the segments against each other, against the snapshot, and against what the batches call durable.
-    pub(super) fn check(&self, lenient: bool) -> Result<(), JournalError> {
+    pub(super) fn check(&self) -> Result<(), JournalError> {
         if let Some((number, _)) = self.headless.iter().find(|headless| !self.is_unused(headless)) {
             return Err(self.damaged(*number, 0, "the header of the segment is gone"));
         }
-        self.check_begin(lenient)?;
+        self.check_begin()?;
         for pair in self.segments.windows(2) {
             let ((before, scan), (after, _)) = (&pair[0], &pair[1]);
             let number = before.header.segment;
@@ -81,18 +81,18 @@ impl Chain {
         self.check_end()
     }
 
-    fn check_begin(&self, lenient: bool) -> Result<(), JournalError> {
+    fn check_begin(&self) -> Result<(), JournalError> {
         let Some((first, _)) = self.segments.first() else {
             // A log that the snapshot points into has had a segment there.
             return match self.position {
-                Some(position) if position != u64::MAX && !lenient => {
+                Some(position) if position != u64::MAX => {
                     Err(self.damaged(1, 0, &format!("no segment holds offset {position}, which the snapshot names")))
                 }
                 _ => Ok(()),
             };
         };
         let expected = self.position.unwrap_or(0);
-        if first.header.base != expected && !lenient {
+        if first.header.base != expected {
             let why = format!("the log begins at offset {}, but should at {expected}", first.header.base);
             return Err(self.damaged(first.header.segment, 0, &why));
         }

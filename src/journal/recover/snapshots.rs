@@ -15,14 +15,36 @@ pub(super) struct Base {
     pub(super) sequence: u64,
     /// The newest generation that it knows.
     pub(super) generation: u32,
-    /// A repair lost what it said of the logs, so they may begin anywhere.
-    pub(super) lenient: bool,
     positions: BTreeMap<LogId, u64>,
+    /// A repair has to write the snapshot anew: it is not whole, or what it says of a log is no longer so.
+    is_stale: bool,
+    is_there: bool,
 }
 
 impl Base {
     pub(super) fn position(&self, id: LogId) -> Option<u64> {
         self.positions.get(&id).copied()
+    }
+
+    /// The logs of which it covers a part only.
+    pub(super) fn needed(&self) -> impl Iterator<Item = LogId> {
+        self.positions.iter().filter(|(_, offset)| **offset != u64::MAX).map(|(id, _)| *id)
+    }
+
+    /// Nothing of this log is needed any more: a repair has written anew what was whole of it.
+    pub(super) fn cover(&mut self, id: LogId) {
+        self.is_stale |= self.positions.insert(id, u64::MAX) != Some(u64::MAX);
+    }
+
+    /// The whole chunks of the snapshot, to be written in its place, if a repair has to.
+    pub(super) fn rewritten(self, recovered: &Recovered) -> Option<Mend> {
+        if !(self.is_stale && self.is_there) {
+            return None;
+        }
+        let Self { sequence, generation, positions, .. } = self;
+        let positions = positions.into_iter().map(|(id, offset)| Position { id, offset }).collect();
+        let records = recovered.snapshot.iter().map(|entry| recovered.record(entry).to_record()).collect();
+        Some(Mend::RewriteSnapshot { sequence, generation, positions, records })
     }
 }
 
@@ -43,9 +65,9 @@ pub(super) fn choose(
         recovered.report.damaged_files += 1;
         mends.push(Mend::SetAside(name.to_string()));
         // Without this one, an older one is the best there is.
-        let older = choose(snapshots, repair, recovered, mends)?;
-        return Ok(Base { lenient: true, ..older });
+        return choose(snapshots, repair, recovered, mends);
     };
+    base.is_there = true;
     base.generation = header.id.generation;
     let scan = scan::scan(&bytes, &header);
     let whole = is_whole(&bytes, &header, &scan);
@@ -58,9 +80,8 @@ pub(super) fn choose(
     let places: Vec<usize> = scan.batches.iter().chain(beyond).copied().collect();
     take(Segment { header, bytes }, &places, recovered, &mut base);
     if !whole {
-        base.lenient = true;
+        base.is_stale = true;
         recovered.report.damaged_files += 1;
-        mends.push(rewritten(sequence, recovered, &base));
     }
     Ok(base)
 }
@@ -103,11 +124,4 @@ fn take(segment: Segment, places: &[usize], recovered: &mut Recovered, base: &mu
     recovered.newest = recovered.newest.max(newest);
     recovered.report.snapshot_sequence = base.sequence;
     recovered.report.snapshot_records = recovered.snapshot.len() as u64;
-}
-
-/// The chunks of a damaged snapshot that are whole, to be written anew.
-fn rewritten(sequence: u64, recovered: &Recovered, base: &Base) -> Mend {
-    let positions = base.positions.iter().map(|(id, offset)| Position { id: *id, offset: *offset }).collect();
-    let records = recovered.snapshot.iter().map(|entry| recovered.record(entry).to_record()).collect();
-    Mend::RewriteSnapshot { sequence, generation: base.generation, positions, records }
 }
