@@ -152,7 +152,9 @@ pub(super) fn plan(files: Vec<(Name, Vec<u8>)>, repair: bool) -> Result<Plan, Jo
     let salvage = newest.max(base.generation).saturating_add(1);
     let mut plan = Plan { recovered, mends, generation: salvage, kept: Vec::new() };
     // A log that the snapshot points into must be there.
-    base.needed().for_each(|id| drop(sorted.logs.entry(id).or_default()));
+    for id in base.needed() {
+        sorted.logs.entry(id).or_default();
+    }
     for (id, segments) in sorted.logs {
         plan.take_log(id, segments, &mut base, newest, repair)?;
     }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use super::super::{AppendError, JournalError, Log, Poisoned, Record};
+use super::super::{AppendError, JournalError, Log, Poisoned, Record, Settings};
 use super::damage::{fill, opened, settings};
 use super::disk::{Faults, SimDisk};
 use super::random::Random;
@@ -19,9 +19,10 @@ fn record(sequence: u64) -> Record {
 #[test]
 fn a_full_disk_refuses_what_can_be_refused_and_keeps_the_rest_while_it_can() {
     let disk = SimDisk::instant(1);
-    let journal = opened(&disk, settings()).unwrap().journal;
+    let larger = Settings { segment_bytes: 12 << 10, reserve_bytes: 5 << 10, ..settings() };
+    let journal = opened(&disk, larger).unwrap().journal;
     let (log, driver) = run_one(journal.start_log(0, disk.clone(), sleep), || false).unwrap().unwrap();
-    disk.set_faults(Faults { room: Some(10 << 10), ..Faults::default() });
+    disk.set_faults(Faults { room: Some(14 << 10), ..Faults::default() });
     let test = async {
         let mut sequence = 0;
         let mut append = |refusable| {
