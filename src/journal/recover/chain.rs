@@ -128,11 +128,10 @@ impl Chain {
             return None;
         }
         let name = Name::Segment(self.id, last.header.segment).to_string();
-        let mut aside = last.bytes.get(scan.end..).unwrap_or(&[]);
-        while let [rest @ .., 0] = aside {
-            aside = rest;
-        }
-        Some(Cut { name, keep: scan.end as u64, aside: aside.to_vec() })
+        let behind = last.bytes.get(scan.end..).unwrap_or(&[]);
+        let sectors = behind.chunks(SECTOR).rposition(|sector| !is_blank(sector)).map_or(0, |last| last + 1);
+        let aside = behind[..behind.len().min(sectors * SECTOR)].to_vec();
+        Some(Cut { name, keep: scan.end as u64, aside })
     }
 
     pub(super) fn is_empty(&self) -> bool {

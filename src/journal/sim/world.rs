@@ -210,7 +210,7 @@ fn issue(model: &mut Model, entity: u8, random: &mut Random) -> Option<Record> {
     model.open.insert(sequence);
     let len = if random.one_in(8) { random.below(1_100) } else { random.below(200) };
     let mut bytes = vec![entity];
-    bytes.extend((0..len).map(|_| random.next() as u8));
+    (0..len / 8).for_each(|_| bytes.extend_from_slice(&random.next().to_le_bytes()));
     let kind = if random.one_in(5) { REMOVE } else { PUT };
     model.issued.insert(sequence, (kind, bytes.clone()));
     Some(Record { sequence, kind, bytes })
