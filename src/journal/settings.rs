@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::limits::Limits;
+
 /// When a record counts as kept, and so what a crash can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
@@ -79,6 +81,18 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// The defaults with the configured limits.
+    pub fn from_limits(limits: &Limits) -> Self {
+        let segment_bytes = limits.journal_segment_bytes.next_multiple_of(4_096);
+        Self {
+            segment_bytes,
+            reserve_bytes: segment_bytes / 4,
+            max_record_bytes: limits.max_journal_record_bytes as usize,
+            max_waiting_bytes: limits.max_journal_waiting_bytes as usize,
+            ..Self::default()
+        }
+    }
+
     /// What keeps these values from working together, as a sentence.
     ///
     /// # Errors
@@ -100,5 +114,21 @@ impl Settings {
             return Err("an idle log must write an empty batch within 1 s, so idle_time is 500 ms at most".to_owned());
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+    use super::*;
+
+    #[test]
+    fn the_defaults_work_together_and_what_does_not_is_named() {
+        assert_eq!(Settings::from_limits(&Limits::default()), Settings::default());
+        Settings::default().check().unwrap();
+        let small = Settings { segment_bytes: 8 << 20, ..Settings::default() };
+        assert!(small.check().unwrap_err().contains("8388608 is not"));
+        assert!(Settings { logs: 0, ..Settings::default() }.check().unwrap_err().contains("from 1 to 65535"));
     }
 }
