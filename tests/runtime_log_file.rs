@@ -8,7 +8,9 @@ use std::future::Future;
 use std::path::Path;
 
 use futures_lite::future::{block_on, zip};
-use ringmesh::journal::{AppendError, Folder, JournalError, LogFile, Record, Recovered, Settings, dump, open, verify};
+use ringmesh::journal::{
+    AppendError, Folder, JournalError, LogFile, Record, Recovered, Settings, dump, open, verify,
+};
 use ringmesh::runtime::log_file::JournalFolder;
 use ringmesh::runtime::sleep;
 use runtime_support::on_executor;
@@ -98,8 +100,9 @@ fn what_was_acknowledged_is_found_at_the_next_start() {
             let path = directory.path().join("journal");
             with_log(&path, async |log| {
                 for first in (1..1_000).step_by(20) {
-                    let waiting: Vec<_> =
-                        (first..first + 20).map(|sequence| log.append(record(sequence), true).unwrap()).collect();
+                    let waiting: Vec<_> = (first..first + 20)
+                        .map(|sequence| log.append(record(sequence), true).unwrap())
+                        .collect();
                     assert!(all(waiting).await.iter().all(Result::is_ok));
                 }
                 assert!(matches!(

@@ -108,7 +108,10 @@ fn as_text(path: &Path, report: &Report) -> String {
         report.records,
     );
     if report.cut_bytes > 0 {
-        text.push_str(&format!("a crash left {} bytes in pieces, which the next start cuts off\n", report.cut_bytes));
+        text.push_str(&format!(
+            "a crash left {} bytes in pieces, which the next start cuts off\n",
+            report.cut_bytes
+        ));
     }
     text
 }

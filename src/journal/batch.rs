@@ -92,12 +92,14 @@ pub(super) fn decode(file: &[u8], id: LogId, salt: u64) -> Option<Batch<'_>> {
         return None;
     }
     let bytes = u32_at(header, 8) as usize;
-    let whole = file.get(..bytes).filter(|whole| whole.len() >= SECTOR && whole.len().is_multiple_of(SECTOR))?;
+    let whole =
+        file.get(..bytes).filter(|whole| whole.len() >= SECTOR && whole.len().is_multiple_of(SECTOR))?;
     if checksum(salt, &whole[COVERED..]) != u32_at(header, 4) {
         return None;
     }
     let found = LogId { generation: u32_at(header, 32), log: u32_at(header, 36) };
-    let head = BatchHead { id, number: u64_at(header, 16), durable: u64_at(header, 24), last: header[40] == 1 };
+    let head =
+        BatchHead { id, number: u64_at(header, 16), durable: u64_at(header, 24), last: header[40] == 1 };
     let batch = Batch { head, bytes, records: &whole[HEADER..], count: u32_at(header, 12) };
     (found == id && batch.is_well_formed()).then_some(batch)
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use event_listener::EventListener;
 
-use super::committer::{AppendError, Step};
-use super::error::JournalError;
+use super::committer::Step;
+use super::error::{AppendError, JournalError};
 use super::folder::{Folder, LogFile};
 use super::log::{Log, Work};
 use super::poison::Poisoned;
@@ -150,8 +150,12 @@ impl<F: Folder, S: Fn(Duration) -> T, T: Future<Output = ()> + 'static> Driver<F
         let file = self.segments.file();
         if self.rule.sync_each && self.rule.acknowledge_after_sync {
             Counters::add(&counters.syncs, 1);
-            let bytes = file.write_durably(bytes, offset).await.map_err(|error| self.failed("write", error))?;
-            self.settle(|log| { log.written(bytes); log.synced() });
+            let bytes =
+                file.write_durably(bytes, offset).await.map_err(|error| self.failed("write", error))?;
+            self.settle(|log| {
+                log.written(bytes);
+                log.synced()
+            });
             return Ok(());
         }
         let bytes = file.write_at(bytes, offset).await.map_err(|error| self.failed("write", error))?;

@@ -68,3 +68,35 @@ impl Error for JournalError {
         }
     }
 }
+
+/// Why a record was not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AppendError {
+    /// No new segment can be reserved, and what is left is for records that cannot be refused. Nothing was written.
+    DiskFull,
+    /// Too many bytes wait to be written. Nothing was written; try again.
+    Busy,
+    /// The record is larger than `max_record_bytes`, which is in the error.
+    TooLarge(usize),
+    /// A write or an fsync failed. Whether the record is kept shows at the next start.
+    Poisoned,
+    /// The log has ended. Whether the record is kept shows at the next start, if it was taken at all.
+    Closed,
+}
+
+impl fmt::Display for AppendError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DiskFull => f.write_str("the disk of the journal is full; make room and try again"),
+            Self::Busy => f.write_str("too many changes wait for the journal; try again later"),
+            Self::TooLarge(max) => {
+                write!(f, "the change is too large for the journal: at most {max} bytes are allowed")
+            }
+            Self::Poisoned => f.write_str("the journal has stopped after a failed write"),
+            Self::Closed => f.write_str("the journal has been closed"),
+        }
+    }
+}
+
+impl Error for AppendError {}

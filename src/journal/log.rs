@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::Record;
-use super::committer::{AppendError, Committer, Ticket};
+use super::committer::{Committer, Ticket};
+use super::error::AppendError;
 use super::shared::{Counters, Journal};
 
 /// The log of one core. A clone is the same log; none leaves its thread.
@@ -68,7 +69,8 @@ impl Log {
         if inner.stopping {
             return Err(AppendError::Closed);
         }
-        let ticket = inner.committer.push(record, refusable).inspect_err(|error| self.count_refusal(error))?;
+        let ticket =
+            inner.committer.push(record, refusable).inspect_err(|error| self.count_refusal(error))?;
         let driver = inner.driver.take();
         drop(inner);
         if let Some(driver) = driver {

@@ -35,9 +35,17 @@ pub(super) enum Mend {
     Remove(String),
     Cut(Cut),
     /// A damaged log's whole batches, as a log of its own.
-    Rewrite { id: LogId, records: Vec<Record> },
+    Rewrite {
+        id: LogId,
+        records: Vec<Record>,
+    },
     /// A damaged snapshot's whole chunks, in its place.
-    RewriteSnapshot { sequence: u64, generation: u32, positions: Vec<Position>, records: Vec<Record> },
+    RewriteSnapshot {
+        sequence: u64,
+        generation: u32,
+        positions: Vec<Position>,
+        records: Vec<Record>,
+    },
     SetAside(String),
 }
 
@@ -106,7 +114,12 @@ async fn set_aside<F: Folder>(folder: &F, name: &str) -> Result<(), JournalError
     folder.rename(name, &format!("{name}{DAMAGED}")).await.map_err(JournalError::io("rename", name))
 }
 
-async fn rewrite<F: Folder>(folder: &F, id: LogId, records: &[Record], salt: u64) -> Result<(), JournalError> {
+async fn rewrite<F: Folder>(
+    folder: &F,
+    id: LogId,
+    records: &[Record],
+    salt: u64,
+) -> Result<(), JournalError> {
     let header = Header {
         version: VERSION,
         kind: Kind::Segment,
@@ -141,5 +154,11 @@ pub(super) fn encode_all(bytes: &mut Vec<u8>, header: &Header, first: u64, recor
 pub(super) fn fitting(records: &[Record], bytes: usize) -> usize {
     let mut sum = 0;
     let sizes = records.iter().map(|record| record_bytes(record.bytes.len()));
-    sizes.take_while(|size| { sum += size; sum <= bytes }).count().max(1)
+    sizes
+        .take_while(|size| {
+            sum += size;
+            sum <= bytes
+        })
+        .count()
+        .max(1)
 }

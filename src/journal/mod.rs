@@ -37,9 +37,8 @@ mod sim;
 mod snapshot;
 
 pub use batch::RecordRef;
-pub use committer::AppendError;
 pub use driver::Driver;
-pub use error::JournalError;
+pub use error::{AppendError, JournalError};
 pub use folder::{Folder, LogFile, is_full};
 pub use inspect::{Dumped, dump, verify};
 pub use log::{Durable, Log};

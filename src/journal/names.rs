@@ -66,7 +66,8 @@ mod tests {
         for name in [segment, Name::Snapshot(u64::MAX), Name::Snapshot(0)] {
             assert_eq!(Name::parse(&name.to_string()).unwrap(), name);
         }
-        let others = ["FORMAT", "log-7-0-1.seg", "log-00000007-0012-0000012c.seg.damaged", "log-.seg", "log---.seg"];
+        let others =
+            ["FORMAT", "log-7-0-1.seg", "log-00000007-0012-0000012c.seg.damaged", "log-.seg", "log---.seg"];
         for other in others.into_iter().chain(["snapshot-.snap", "snapshot-+000000000000001.snap", ""]) {
             assert_eq!(Name::parse(other), None, "{other}");
         }

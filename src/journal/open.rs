@@ -46,7 +46,11 @@ pub(super) async fn names<F: Folder>(folder: &F) -> Result<Vec<String>, JournalE
 }
 
 /// Reads the files and holds them against each other.
-pub(super) async fn read<F: Folder>(folder: &F, names: &[String], repair: bool) -> Result<Plan, JournalError> {
+pub(super) async fn read<F: Folder>(
+    folder: &F,
+    names: &[String],
+    repair: bool,
+) -> Result<Plan, JournalError> {
     let mut files = Vec::new();
     for (name, parsed) in names.iter().filter_map(|name| Some((name, Name::parse(name)?))) {
         files.push((parsed, read_file(folder, name).await?));

@@ -102,7 +102,8 @@ impl Recovered {
         let mut records = mem::take(&mut self.records);
         records.sort_by_key(|entry| entry.sequence);
         if let Some(pair) = records.windows(2).find(|pair| {
-            pair[0].sequence == pair[1].sequence && !(repair && self.record(&pair[0]) == self.record(&pair[1]))
+            pair[0].sequence == pair[1].sequence
+                && !(repair && self.record(&pair[0]) == self.record(&pair[1]))
         }) {
             let why = format!("two records have the sequence {}", pair[0].sequence);
             return Err(JournalError::damaged("log", pair[1].start, why));

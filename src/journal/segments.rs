@@ -73,7 +73,13 @@ impl<F: Folder> Segments<F> {
     }
 
     /// Writes the header of a segment. It is durable before any batch follows, so that none is ever without its salt.
-    async fn begin(&self, segment: u32, file: &F::File, base: u64, first_batch: u64) -> Result<u64, JournalError> {
+    async fn begin(
+        &self,
+        segment: u32,
+        file: &F::File,
+        base: u64,
+        first_batch: u64,
+    ) -> Result<u64, JournalError> {
         let salt = self.journal.salt(self.id, segment);
         let (version, kind, id) = (VERSION, Kind::Segment, self.id);
         let header = Header { version, kind, id, segment, base, first_batch, salt, sequence: 0 };

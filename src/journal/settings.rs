@@ -111,7 +111,9 @@ impl Settings {
             return Err(format!("a journal has from 1 to 65535 logs, not {}", self.logs));
         }
         if self.idle_time > Duration::from_millis(500) {
-            return Err("an idle log must write an empty batch within 1 s, so idle_time is 500 ms at most".to_owned());
+            return Err(
+                "an idle log must write an empty batch within 1 s, so idle_time is 500 ms at most".to_owned()
+            );
         }
         Ok(())
     }

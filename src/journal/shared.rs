@@ -105,7 +105,11 @@ impl Journal {
         rule: Rule,
     ) -> Result<(Log, Driver<F, S>), JournalError> {
         if log >= self.settings.logs {
-            return Err(JournalError::Settings(format!("the journal has {} logs, not {}", self.settings.logs, log + 1)));
+            return Err(JournalError::Settings(format!(
+                "the journal has {} logs, not {}",
+                self.settings.logs,
+                log + 1
+            )));
         }
         let id = LogId { generation: self.generation, log };
         let mut committer = Committer::with_rule(id, &self.settings, rule);

@@ -84,13 +84,23 @@ impl Journal {
         }
         let running = Running(Arc::clone(self));
         let positions = self.positions(sequence);
-        let header = snapshot_header(sequence, self.generation, self.salt(no_log(self.generation), sequence as u32));
+        let header =
+            snapshot_header(sequence, self.generation, self.salt(no_log(self.generation), sequence as u32));
         let temporary = temporary(sequence);
         let file = self.made(create(&folder, &temporary).await)?;
         let (number, offset, records, newest) = (1, 0, 0, sequence);
         let journal = Arc::clone(self);
         let mut snapshot = Snapshot {
-            folder, file, journal, header, positions, number, offset, records, newest, _running: running,
+            folder,
+            file,
+            journal,
+            header,
+            positions,
+            number,
+            offset,
+            records,
+            newest,
+            _running: running,
         };
         let first = first_bytes(&header, &snapshot.positions);
         snapshot.number += 1;
@@ -130,10 +140,12 @@ impl<F: Folder> Snapshot<F> {
     /// As [`Journal::begin_snapshot`].
     pub async fn finish(mut self) -> Result<SnapshotReport, JournalError> {
         self.write_batch(&[total(self.newest, self.records)], true).await?;
-        let (temporary, name) = (temporary(self.header.sequence), Name::Snapshot(self.header.sequence).to_string());
+        let (temporary, name) =
+            (temporary(self.header.sequence), Name::Snapshot(self.header.sequence).to_string());
         let synced = self.file.sync_data().await.map_err(JournalError::io("sync", &temporary));
         self.journal.made(synced)?;
-        let renamed = self.folder.rename(&temporary, &name).await.map_err(JournalError::io("rename", &temporary));
+        let renamed =
+            self.folder.rename(&temporary, &name).await.map_err(JournalError::io("rename", &temporary));
         self.journal.made(renamed)?;
         let synced = self.folder.sync().await.map_err(JournalError::io("sync", "."));
         // The new name may or may not be there after a crash: nothing can be said of it any more.

@@ -85,9 +85,11 @@ impl Chain {
         let Some((first, _)) = self.segments.first() else {
             // A log that the snapshot points into has had a segment there.
             return match self.position {
-                Some(position) if position != u64::MAX => {
-                    Err(self.damaged(1, 0, &format!("no segment holds offset {position}, which the snapshot names")))
-                }
+                Some(position) if position != u64::MAX => Err(self.damaged(
+                    1,
+                    0,
+                    &format!("no segment holds offset {position}, which the snapshot names"),
+                )),
                 _ => Ok(()),
             };
         };
@@ -140,7 +142,8 @@ impl Chain {
 
     /// The names of all files of the log that are not covered.
     pub(super) fn names(&self) -> Vec<String> {
-        let headless = self.headless.iter().filter(|headless| !self.is_unused(headless)).map(|(number, _)| *number);
+        let headless =
+            self.headless.iter().filter(|headless| !self.is_unused(headless)).map(|(number, _)| *number);
         let numbers = self.segments.iter().map(|(segment, _)| segment.header.segment).chain(headless);
         numbers.map(|number| Name::Segment(self.id, number).to_string()).collect()
     }

@@ -88,7 +88,8 @@ pub(super) fn choose(
 
 /// Whether the snapshot has an end, and nothing is missing before it.
 fn is_whole(bytes: &[u8], header: &Header, scan: &Scan) -> bool {
-    let count = |at: &usize| scan::batch_at(bytes, header, *at).map_or(0, |batch| batch.records().count() as u64);
+    let count =
+        |at: &usize| scan::batch_at(bytes, header, *at).map_or(0, |batch| batch.records().count() as u64);
     let total = scan.batches.last().and_then(|at| scan::batch_at(bytes, header, *at)?.records().last());
     let records: u64 = scan.batches.iter().skip(1).map(count).sum();
     scan.closed
@@ -103,9 +104,10 @@ fn take(segment: Segment, places: &[usize], recovered: &mut Recovered, base: &mu
     let control: Vec<usize> = places
         .iter()
         .copied()
-        .filter(|at| scan::batch_at(&segment.bytes, &segment.header, *at).is_some_and(|batch| {
-            batch.head.number == 1 || batch.head.last
-        }))
+        .filter(|at| {
+            scan::batch_at(&segment.bytes, &segment.header, *at)
+                .is_some_and(|batch| batch.head.number == 1 || batch.head.last)
+        })
         .collect();
     for batch in control.iter().filter_map(|at| scan::batch_at(&segment.bytes, &segment.header, *at)) {
         for record in batch.records() {

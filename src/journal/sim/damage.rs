@@ -11,7 +11,15 @@ use super::tasks::{run_all, run_one, sleep};
 pub(super) fn settings() -> Settings {
     let (segment_bytes, reserve_bytes, max_record_bytes) = (8 << 10, 2 << 10, 1 << 10);
     let idle_time = std::time::Duration::from_millis(100);
-    Settings { logs: 2, segment_bytes, reserve_bytes, max_record_bytes, idle_time, salt: 5, ..Settings::default() }
+    Settings {
+        logs: 2,
+        segment_bytes,
+        reserve_bytes,
+        max_record_bytes,
+        idle_time,
+        salt: 5,
+        ..Settings::default()
+    }
 }
 
 pub(super) fn opened(disk: &SimDisk, settings: Settings) -> Result<Opened, JournalError> {
@@ -30,7 +38,8 @@ pub(super) fn fill(disk: &SimDisk, sequences: std::ops::Range<u64>, snapshot_at:
     for log in 0..2 {
         let (log, driver) = run_one(journal.start_log(log, disk.clone(), sleep), || false).unwrap().unwrap();
         logs.push(log);
-        tasks.push(Box::pin(async move { driver.run().await.unwrap() }) as std::pin::Pin<Box<dyn Future<Output = ()>>>);
+        tasks.push(Box::pin(async move { driver.run().await.unwrap() })
+            as std::pin::Pin<Box<dyn Future<Output = ()>>>);
     }
     let done = std::cell::Cell::new(false);
     tasks.push(Box::pin(async {
@@ -55,10 +64,14 @@ pub(super) fn fill(disk: &SimDisk, sequences: std::ops::Range<u64>, snapshot_at:
 /// Everything that a start would serve. Panics where a record is not what was written.
 fn served(disk: &SimDisk) -> Result<(BTreeSet<u64>, Report), JournalError> {
     let mut sequences = BTreeSet::new();
-    let report = run_one(dump(disk, |dumped| {
-        assert_eq!(dumped.record.to_record(), record(dumped.record.sequence));
-        sequences.insert(dumped.record.sequence);
-    }), || false).unwrap()?;
+    let report = run_one(
+        dump(disk, |dumped| {
+            assert_eq!(dumped.record.to_record(), record(dumped.record.sequence));
+            sequences.insert(dumped.record.sequence);
+        }),
+        || false,
+    )
+    .unwrap()?;
     Ok((sequences, report))
 }
 
@@ -170,7 +183,12 @@ fn mutated_files_never_panic_and_never_serve_what_was_not_written() {
         let found = opened(&disk, Settings { repair: true, ..settings() });
         let Ok(found) = found else { continue };
         repaired += 1;
-        let keys: BTreeSet<u64> = found.recovered.snapshot_records().chain(found.recovered.records()).map(|found| found.sequence).collect();
+        let keys: BTreeSet<u64> = found
+            .recovered
+            .snapshot_records()
+            .chain(found.recovered.records())
+            .map(|found| found.sequence)
+            .collect();
         let (again, _) = served(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(again, keys, "seed {seed}");
     }

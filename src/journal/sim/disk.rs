@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::future::{Future, pending, poll_fn};
+use std::future::{pending, poll_fn};
 use std::io;
 use std::rc::Rc;
 use std::task::Poll;
@@ -246,125 +246,105 @@ fn broken() -> io::Error {
 impl Folder for SimDisk {
     type File = SimFile;
 
-    fn names(&self) -> impl Future<Output = io::Result<Vec<String>>> {
-        async move {
-            self.pause().await;
-            Ok(self.0.borrow().names.keys().cloned().collect())
-        }
+    async fn names(&self) -> io::Result<Vec<String>> {
+        self.pause().await;
+        Ok(self.0.borrow().names.keys().cloned().collect())
     }
 
-    fn create(&self, name: &str, bytes: u64) -> impl Future<Output = io::Result<SimFile>> {
+    async fn create(&self, name: &str, bytes: u64) -> io::Result<SimFile> {
         let name = name.to_owned();
-        async move {
-            self.pause().await;
-            if self.find(&name).is_ok() {
-                return Err(io::ErrorKind::AlreadyExists.into());
-            }
-            if !self.has_room_for(bytes) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            let file = {
-                let mut inner = self.0.borrow_mut();
-                inner.files.push(Content { now: vec![0; bytes as usize], ..Content::default() });
-                inner.files.len() - 1
-            };
-            self.change(Change::Create(name, file));
-            Ok(SimFile { disk: self.clone(), file })
+        self.pause().await;
+        if self.find(&name).is_ok() {
+            return Err(io::ErrorKind::AlreadyExists.into());
         }
+        if !self.has_room_for(bytes) {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        let file = {
+            let mut inner = self.0.borrow_mut();
+            inner.files.push(Content { now: vec![0; bytes as usize], ..Content::default() });
+            inner.files.len() - 1
+        };
+        self.change(Change::Create(name, file));
+        Ok(SimFile { disk: self.clone(), file })
     }
 
-    fn open(&self, name: &str) -> impl Future<Output = io::Result<SimFile>> {
-        async move {
-            self.pause().await;
-            Ok(SimFile { disk: self.clone(), file: self.find(name)? })
-        }
+    async fn open(&self, name: &str) -> io::Result<SimFile> {
+        self.pause().await;
+        Ok(SimFile { disk: self.clone(), file: self.find(name)? })
     }
 
-    fn rename(&self, from: &str, to: &str) -> impl Future<Output = io::Result<()>> {
-        async move {
-            self.pause().await;
-            self.change(Change::Rename(from.to_owned(), to.to_owned(), self.find(from)?));
-            Ok(())
-        }
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.pause().await;
+        self.change(Change::Rename(from.to_owned(), to.to_owned(), self.find(from)?));
+        Ok(())
     }
 
-    fn remove(&self, name: &str) -> impl Future<Output = io::Result<()>> {
-        async move {
-            self.pause().await;
-            self.find(name)?;
-            self.change(Change::Remove(name.to_owned()));
-            Ok(())
-        }
+    async fn remove(&self, name: &str) -> io::Result<()> {
+        self.pause().await;
+        self.find(name)?;
+        self.change(Change::Remove(name.to_owned()));
+        Ok(())
     }
 
-    fn sync(&self) -> impl Future<Output = io::Result<()>> {
-        async move {
-            self.pause().await;
-            if self.fails() {
-                return Err(broken());
-            }
-            let inner = &mut *self.0.borrow_mut();
-            inner.durable_names.clone_from(&inner.names);
-            inner.changes.clear();
-            Ok(())
+    async fn sync(&self) -> io::Result<()> {
+        self.pause().await;
+        if self.fails() {
+            return Err(broken());
         }
+        let inner = &mut *self.0.borrow_mut();
+        inner.durable_names.clone_from(&inner.names);
+        inner.changes.clear();
+        Ok(())
     }
 }
 
 impl LogFile for SimFile {
-    fn read_all(&self) -> impl Future<Output = io::Result<Vec<u8>>> {
-        async move {
-            self.disk.pause().await;
-            Ok(self.disk.0.borrow().files[self.file].now.clone())
-        }
+    async fn read_all(&self) -> io::Result<Vec<u8>> {
+        self.disk.pause().await;
+        Ok(self.disk.0.borrow().files[self.file].now.clone())
     }
 
-    fn write_at(&self, bytes: Vec<u8>, offset: u64) -> impl Future<Output = io::Result<Vec<u8>>> {
-        async move {
-            // The bytes may be on their way long before the answer is.
-            {
-                let file = &mut self.disk.0.borrow_mut().files[self.file];
-                let (from, to) = (offset as usize, offset as usize + bytes.len());
-                if file.now.len() < to {
-                    file.now.resize(to, 0);
-                }
-                file.now[from..to].copy_from_slice(&bytes);
-                file.touch(from, to);
-            }
-            self.disk.pause().await;
-            if self.disk.fails() { Err(broken()) } else { Ok(bytes) }
-        }
-    }
-
-    fn sync_data(&self) -> impl Future<Output = io::Result<()>> {
-        async move {
-            let until = self.disk.0.borrow().files[self.file].dirty.clone();
-            self.disk.pause().await;
-            let fails = self.disk.fails();
-            let inner = &mut *self.disk.0.borrow_mut();
-            let Inner { files, random, .. } = inner;
-            let file = &mut files[self.file];
-            if fails {
-                // As Linux does: what could not be written counts as clean from now on, and is lost with the power.
-                file.dirty.retain(|_| random.one_in(2));
-                return Err(broken());
-            }
-            if until == file.dirty {
-                file.sync();
-            } else {
-                file.sync_some(&until);
-            }
-            Ok(())
-        }
-    }
-
-    fn set_len(&self, bytes: u64) -> impl Future<Output = io::Result<()>> {
-        async move {
-            self.disk.pause().await;
+    async fn write_at(&self, bytes: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        // The bytes may be on their way long before the answer is.
+        {
             let file = &mut self.disk.0.borrow_mut().files[self.file];
-            file.now.resize(bytes as usize, 0);
-            Ok(())
+            let (from, to) = (offset as usize, offset as usize + bytes.len());
+            if file.now.len() < to {
+                file.now.resize(to, 0);
+            }
+            file.now[from..to].copy_from_slice(&bytes);
+            file.touch(from, to);
         }
+        self.disk.pause().await;
+        if self.disk.fails() { Err(broken()) } else { Ok(bytes) }
+    }
+
+    async fn sync_data(&self) -> io::Result<()> {
+        let until = self.disk.0.borrow().files[self.file].dirty.clone();
+        self.disk.pause().await;
+        let fails = self.disk.fails();
+        let inner = &mut *self.disk.0.borrow_mut();
+        let Inner { files, random, .. } = inner;
+        let file = &mut files[self.file];
+        if fails {
+            // As Linux does: what could not be written counts as clean from now on, and is lost with the power.
+            file.dirty.retain(|_| random.one_in(2));
+            return Err(broken());
+        }
+        if until == file.dirty {
+            file.sync();
+        } else {
+            file.sync_some(&until);
+        }
+        Ok(())
+    }
+
+    async fn set_len(&self, bytes: u64) -> io::Result<()> {
+        self.disk.pause().await;
+        let file = &mut self.disk.0.borrow_mut().files[self.file];
+        file.now.resize(bytes as usize, 0);
+        Ok(())
     }
 }
 

@@ -72,7 +72,8 @@ fn the_first_failure_ends_all_logs_and_loses_nothing_acknowledged() {
         let ends = Rc::new(RefCell::new(Vec::<Result<(), Poisoned>>::new()));
         let mut tasks: Vec<Task<'_>> = Vec::new();
         for index in 0..2 {
-            let (log, driver) = run_one(journal.start_log(index, disk.clone(), sleep), || false).unwrap().unwrap();
+            let (log, driver) =
+                run_one(journal.start_log(index, disk.clone(), sleep), || false).unwrap().unwrap();
             logs.push(log);
             let ends = Rc::clone(&ends);
             tasks.push(Box::pin(async move {

@@ -92,7 +92,9 @@ impl World {
                 self.disk.crash();
                 Ok(None)
             }
-            Some(opened) => opened.map(Some).map_err(|error| format!("a crash alone made it refuse: {error}")),
+            Some(opened) => {
+                opened.map(Some).map_err(|error| format!("a crash alone made it refuse: {error}"))
+            }
         }
     }
 
@@ -118,7 +120,10 @@ impl World {
         for (in_snapshot, record) in snapshot.chain(recovered.records().map(|record| (false, record))) {
             let issued = model.issued.get(&record.sequence);
             if issued.is_none_or(|(kind, bytes)| (*kind, &bytes[..]) != (record.kind, record.bytes)) {
-                return Err(format!("record {} was altered or never written ({in_snapshot})", record.sequence));
+                return Err(format!(
+                    "record {} was altered or never written ({in_snapshot})",
+                    record.sequence
+                ));
             }
             let value = (record.kind == PUT).then(|| record.bytes.to_vec());
             let entity = state.entry(record.bytes[0]).or_insert((0, None));
@@ -136,7 +141,12 @@ impl World {
         let served: BTreeSet<u64> = served.collect();
         model.issued.retain(|sequence, _| served.contains(sequence));
         let next = recovered.next_sequence();
-        if model.issued.keys().chain(model.kept.values().map(|(sequence, _)| sequence)).any(|used| *used >= next) {
+        if model
+            .issued
+            .keys()
+            .chain(model.kept.values().map(|(sequence, _)| sequence))
+            .any(|used| *used >= next)
+        {
             return Err(format!("sequence {next} would be used again"));
         }
         // A removal that a snapshot covers is in no record any more.
@@ -171,7 +181,13 @@ impl World {
         if self.random.one_in(2) {
             let (journal, disk) = (Arc::clone(journal), self.disk.clone());
             let random = Random::new(self.random.next());
-            tasks.push(Box::pin(snapshots_of(journal, disk, Rc::clone(&self.model), random, Rc::clone(&snapshots))));
+            tasks.push(Box::pin(snapshots_of(
+                journal,
+                disk,
+                Rc::clone(&self.model),
+                random,
+                Rc::clone(&snapshots),
+            )));
         }
         run_all(&mut self.random, tasks, || self.disk.has_crashed());
         self.outcome.snapshots += *snapshots.borrow();

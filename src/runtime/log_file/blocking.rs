@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::future::{Future, ready};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 
@@ -89,8 +89,8 @@ impl Folder for BlockingFolder {
 impl LogFile for BlockingFile {
     fn read_all(&self) -> impl Future<Output = io::Result<Vec<u8>>> {
         let read = || {
-            let mut bytes = Vec::with_capacity(self.file.metadata()?.len() as usize);
-            (&self.file).read_to_end(&mut bytes)?;
+            let mut bytes = vec![0; self.file.metadata()?.len() as usize];
+            self.file.read_exact_at(&mut bytes, 0)?;
             Ok(bytes)
         };
         ready(read())

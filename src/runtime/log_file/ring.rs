@@ -1,6 +1,5 @@
 //! The journal's files through the ring of the core that opened them.
 
-use std::future::Future;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,76 +44,72 @@ impl JournalFile {
 impl Folder for JournalFolder {
     type File = JournalFile;
 
-    fn names(&self) -> impl Future<Output = io::Result<Vec<String>>> {
+    async fn names(&self) -> io::Result<Vec<String>> {
         // A few names, most of them cached: no reason for a trip through a thread.
         let names = self.list();
-        async { names }
+        names
     }
 
-    fn create(&self, name: &str, bytes: u64) -> impl Future<Output = io::Result<JournalFile>> {
+    async fn create(&self, name: &str, bytes: u64) -> io::Result<JournalFile> {
         let path = self.at(name);
-        async move {
-            let file = JournalFile::open(&path, true).await?;
-            if bytes > 0
-                && let Err(error) = file.reserve(bytes).await
-            {
-                drop(file);
-                glommio::io::remove(&path).await?;
-                return Err(error);
-            }
-            Ok(file)
+        let file = JournalFile::open(&path, true).await?;
+        if bytes > 0
+            && let Err(error) = file.reserve(bytes).await
+        {
+            drop(file);
+            glommio::io::remove(&path).await?;
+            return Err(error);
         }
+        Ok(file)
     }
 
-    fn open(&self, name: &str) -> impl Future<Output = io::Result<JournalFile>> {
+    async fn open(&self, name: &str) -> io::Result<JournalFile> {
         let path = self.at(name);
-        async move { JournalFile::open(&path, false).await }
+        JournalFile::open(&path, false).await
     }
 
-    fn rename(&self, from: &str, to: &str) -> impl Future<Output = io::Result<()>> {
+    async fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         let (from, to) = (self.at(from), self.at(to));
-        async move { Ok(glommio::io::rename(from, to).await?) }
+        Ok(glommio::io::rename(from, to).await?)
     }
 
-    fn remove(&self, name: &str) -> impl Future<Output = io::Result<()>> {
+    async fn remove(&self, name: &str) -> io::Result<()> {
         let path = self.at(name);
-        async move { Ok(glommio::io::remove(path).await?) }
+        Ok(glommio::io::remove(path).await?)
     }
 
-    fn sync(&self) -> impl Future<Output = io::Result<()>> {
+    async fn sync(&self) -> io::Result<()> {
         let path = Arc::clone(&self.path);
-        async move { sync_directory(path).await }
+        sync_directory(path).await
     }
 }
 
 impl LogFile for JournalFile {
-    fn read_all(&self) -> impl Future<Output = io::Result<Vec<u8>>> {
-        async move {
-            let mut bytes = Vec::new();
-            loop {
-                let part = self.file.read_at(bytes.len() as u64, CHUNK_BYTES).await?;
-                if part.is_empty() {
-                    return Ok(bytes);
-                }
-                bytes.extend_from_slice(&part);
+    async fn read_all(&self) -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        loop {
+            let part = self.file.read_at(bytes.len() as u64, CHUNK_BYTES).await?;
+            if part.is_empty() {
+                return Ok(bytes);
             }
+            bytes.extend_from_slice(&part);
         }
     }
 
-    fn write_at(&self, bytes: Vec<u8>, offset: u64) -> impl Future<Output = io::Result<Vec<u8>>> {
-        write_all(&self.file, bytes, offset)
+    async fn write_at(&self, bytes: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        write_all(&self.file, bytes, offset).await
     }
 
-    fn write_durably(&self, bytes: Vec<u8>, offset: u64) -> impl Future<Output = io::Result<Vec<u8>>> {
-        write_all(&self.durable, bytes, offset)
+    async fn write_durably(&self, bytes: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+        write_all(&self.durable, bytes, offset).await
     }
 
-    fn sync_data(&self) -> impl Future<Output = io::Result<()>> {
-        async move { Ok(self.file.fdatasync().await?) }
+    async fn sync_data(&self) -> io::Result<()> {
+        Ok(self.file.fdatasync().await?)
     }
 
-    fn set_len(&self, bytes: u64) -> impl Future<Output = io::Result<()>> {
-        async move { Ok(self.file.truncate(bytes).await?) }
+    async fn set_len(&self, bytes: u64) -> io::Result<()> {
+        Ok(self.file.truncate(bytes).await?)
     }
 }
 
