@@ -36,6 +36,7 @@ struct Waiting {
     record: Record,
     refusable: bool,
     ticket: Ticket,
+    is_forgotten: bool,
 }
 
 #[derive(Debug)]
@@ -111,7 +112,7 @@ impl Committer {
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.waiting_bytes += bytes;
-        self.waiting.push_back(Waiting { record, refusable, ticket });
+        self.waiting.push_back(Waiting { record, refusable, ticket, is_forgotten: false });
         Ok(ticket)
     }
 
@@ -126,6 +127,9 @@ impl Committer {
     /// Nobody waits for the verdict any more.
     pub(super) fn forget(&mut self, ticket: Ticket) {
         self.refused.remove(&ticket);
+        if let Ok(index) = self.waiting.binary_search_by_key(&ticket, |waiting| waiting.ticket) {
+            self.waiting[index].is_forgotten = true;
+        }
     }
 
     /// Tickets below it are decided.
@@ -286,7 +290,9 @@ impl Committer {
             if refuse {
                 count += 1;
                 bytes += record_bytes(waiting.record.bytes.len());
-                refused.insert(waiting.ticket);
+                if !waiting.is_forgotten {
+                    refused.insert(waiting.ticket);
+                }
             }
             !refuse
         });

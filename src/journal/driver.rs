@@ -177,6 +177,12 @@ impl<F: Folder, S: Fn(Duration) -> T, T: Future<Output = ()> + 'static> Driver<F
         }
     }
 
+    /// Syncs what is not known durable; after a failure anywhere nothing is tried any more.
+    async fn sync_if_dirty(&mut self) -> Result<(), JournalError> {
+        let is_over = self.log.journal().poison.reason().is_some();
+        if !is_over && self.log.with(|log| log.is_dirty()) { self.sync().await } else { Ok(()) }
+    }
+
     async fn sync(&mut self) -> Result<(), JournalError> {
         Counters::add(&self.log.counters().syncs, 1);
         self.segments.file().sync_data().await.map_err(|error| self.failed("sync", error))?;
@@ -186,9 +192,7 @@ impl<F: Folder, S: Fn(Duration) -> T, T: Future<Output = ()> + 'static> Driver<F
 
     /// Goes on in the next segment; without one, everything that waits is refused.
     async fn roll(&mut self) -> Result<(), JournalError> {
-        if self.log.with(|log| log.is_dirty()) {
-            self.sync().await?;
-        }
+        self.sync_if_dirty().await?;
         if !self.segments.has_spare() && !self.reserve().await? {
             let refused = self.log.settle(|log| log.refuse_all());
             Counters::add(&self.log.counters().disk_full, refused);
@@ -221,8 +225,8 @@ impl<F: Folder, S: Fn(Duration) -> T, T: Future<Output = ()> + 'static> Driver<F
         if self.log.with(|log| log.is_full()) {
             self.reserve().await?;
         }
-        if self.rule.sync_every.is_some() && self.log.with(|log| log.is_dirty()) {
-            self.sync().await?;
+        if self.rule.sync_every.is_some() {
+            self.sync_if_dirty().await?;
         }
         // The first tick after a batch may come at once.
         let was_idle = self.idle >= self.log.journal().settings.idle_time + self.tick_time;
@@ -240,14 +244,9 @@ impl<F: Folder, S: Fn(Duration) -> T, T: Future<Output = ()> + 'static> Driver<F
     /// Writes and syncs what waits, whatever the mode.
     async fn finish(&mut self) -> Result<(), JournalError> {
         self.commit().await?;
-        if self.log.with(|log| log.is_dirty()) {
-            self.sync().await?;
-        }
+        self.sync_if_dirty().await?;
         self.seal().await?;
-        if self.log.with(|log| log.is_dirty()) {
-            self.sync().await?;
-        }
-        Ok(())
+        self.sync_if_dirty().await
     }
 }
 

@@ -97,13 +97,13 @@ impl Recovered {
         entries
     }
 
-    /// Puts the records in order, and refuses two of one sequence, unless a repair left the same record twice.
-    fn sort(&mut self, repair: bool) -> Result<(), JournalError> {
+    /// Puts the records in order, and refuses two of one sequence. The same record twice is what a repair leaves that did
+    /// not come to its end.
+    fn sort(&mut self) -> Result<(), JournalError> {
         let mut records = mem::take(&mut self.records);
         records.sort_by_key(|entry| entry.sequence);
         if let Some(pair) = records.windows(2).find(|pair| {
-            pair[0].sequence == pair[1].sequence
-                && !(repair && self.record(&pair[0]) == self.record(&pair[1]))
+            pair[0].sequence == pair[1].sequence && self.record(&pair[0]) != self.record(&pair[1])
         }) {
             let why = format!("two records have the sequence {}", pair[0].sequence);
             return Err(JournalError::damaged("log", pair[1].start, why));
@@ -159,7 +159,7 @@ pub(super) fn plan(files: Vec<(Name, Vec<u8>)>, repair: bool) -> Result<Plan, Jo
     for (id, segments) in sorted.logs {
         plan.take_log(id, segments, &mut base, newest, repair)?;
     }
-    plan.recovered.sort(repair)?;
+    plan.recovered.sort()?;
     plan.mends.extend(base.rewritten(&plan.recovered));
     // What a repair wrote anew took numbers of this generation.
     if plan.kept.iter().any(|id| id.generation == salvage) {

@@ -9,7 +9,7 @@ use super::error::JournalError;
 use super::folder::{Folder, LogFile, is_full};
 use super::header::{Header, Kind, VERSION};
 use super::mend::{encode_all, fitting};
-use super::names::{LogId, Name, TEMPORARY};
+use super::names::{LogId, Name};
 use super::shared::Journal;
 
 /// In the first batch: where a log goes on.
@@ -19,6 +19,7 @@ pub(super) const CONTROL_TOTAL: u8 = 2;
 /// The log number of snapshots: no log has it.
 const NO_LOG: u32 = u32::MAX;
 const CHUNK_BYTES: usize = 256 << 10;
+const TEMPORARY_NAME: &str = "snapshot.tmp";
 
 /// Where a log goes on behind a snapshot. `u64::MAX`: nothing of it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -86,8 +87,8 @@ impl Journal {
         let positions = self.positions(sequence);
         let header =
             snapshot_header(sequence, self.generation, self.salt(no_log(self.generation), sequence as u32));
-        let temporary = temporary(sequence);
-        let file = self.made(create(&folder, &temporary).await)?;
+
+        let file = self.made(create(&folder, TEMPORARY_NAME).await)?;
         let (number, offset, records, newest) = (1, 0, 0, sequence);
         let journal = Arc::clone(self);
         let mut snapshot = Snapshot {
@@ -140,12 +141,11 @@ impl<F: Folder> Snapshot<F> {
     /// As [`Journal::begin_snapshot`].
     pub async fn finish(mut self) -> Result<SnapshotReport, JournalError> {
         self.write_batch(&[total(self.newest, self.records)], true).await?;
-        let (temporary, name) =
-            (temporary(self.header.sequence), Name::Snapshot(self.header.sequence).to_string());
-        let synced = self.file.sync_data().await.map_err(JournalError::io("sync", &temporary));
+        let (temporary, name) = (TEMPORARY_NAME, Name::Snapshot(self.header.sequence).to_string());
+        let synced = self.file.sync_data().await.map_err(JournalError::io("sync", temporary));
         self.journal.made(synced)?;
         let renamed =
-            self.folder.rename(&temporary, &name).await.map_err(JournalError::io("rename", &temporary));
+            self.folder.rename(temporary, &name).await.map_err(JournalError::io("rename", temporary));
         self.journal.made(renamed)?;
         let synced = self.folder.sync().await.map_err(JournalError::io("sync", "."));
         // The new name may or may not be there after a crash: nothing can be said of it any more.
@@ -167,7 +167,7 @@ impl<F: Folder> Snapshot<F> {
 
     async fn write(&mut self, bytes: Vec<u8>) -> Result<(), JournalError> {
         let len = bytes.len() as u64;
-        let failed = JournalError::io("write", &temporary(self.header.sequence));
+        let failed = JournalError::io("write", TEMPORARY_NAME);
         let written = self.file.write_at(bytes, self.offset).await.map_err(failed);
         self.journal.made(written)?;
         self.offset += len;
@@ -240,10 +240,6 @@ fn total(newest: u64, records: u64) -> Record {
 
 fn no_log(generation: u32) -> LogId {
     LogId { generation, log: NO_LOG }
-}
-
-fn temporary(sequence: u64) -> String {
-    format!("{}{TEMPORARY}", Name::Snapshot(sequence))
 }
 
 async fn create<F: Folder>(folder: &F, name: &str) -> Result<F::File, JournalError> {

@@ -170,7 +170,7 @@ fn mutated_files_never_panic_and_never_serve_what_was_not_written() {
     fill(&origin, 1..60, Some(30), false);
     let all: BTreeSet<u64> = (1..60).collect();
     let (mut refused, mut repaired) = (0, 0);
-    for seed in 0..1_500 {
+    for seed in 0..1_000 {
         let (disk, mut random) = (SimDisk::instant(seed), Random::new(seed));
         copy(&origin, &disk, |_| true);
         for _ in 0..1 + random.below(3) {
@@ -192,7 +192,7 @@ fn mutated_files_never_panic_and_never_serve_what_was_not_written() {
         let (again, _) = served(&disk).unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         assert_eq!(again, keys, "seed {seed}");
     }
-    assert!(refused > 700 && repaired > 1_300, "{refused} {repaired}");
+    assert!(refused > 450 && repaired > 850, "{refused} {repaired}");
 }
 
 fn mutate(disk: &SimDisk, random: &mut Random) {

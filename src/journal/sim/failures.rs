@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::pin::Pin;
 use std::rc::Rc;
 
-use super::super::{AppendError, JournalError, Log, Poisoned, Record, Settings};
+use super::super::{AppendError, JournalError, Log, Mode, Poisoned, Record, Settings};
 use super::damage::{fill, opened, settings};
 use super::disk::{Faults, SimDisk};
 use super::random::Random;
@@ -159,4 +159,45 @@ fn a_dropped_driver_ends_its_log() {
     }
     assert_eq!(run_one(waiting, || false).unwrap(), Err(AppendError::Closed));
     assert_eq!(log.append(record(2), false).unwrap_err(), AppendError::Closed);
+}
+
+/// What was acknowledged outlives a loss of power once its time is over, and a stop at once, in every mode.
+#[test]
+fn the_other_modes_sync_in_time_and_at_a_stop() {
+    let interval = Mode::Interval(std::time::Duration::from_millis(100));
+    for (mode, is_stopped) in [(interval, false), (interval, true), (Mode::None, true)] {
+        for seed in 0..50 {
+            let disk = SimDisk::instant(seed);
+            let journal = opened(&disk, Settings { mode, ..settings() }).unwrap().journal;
+            let (log, driver) =
+                run_one(journal.start_log(0, disk.clone(), sleep), || false).unwrap().unwrap();
+            let done = std::cell::Cell::new(false);
+            let test = async {
+                log.append(record(1), false).unwrap().await.unwrap();
+                for _ in 0..if is_stopped { 0 } else { 30 } {
+                    turn().await;
+                }
+                if is_stopped { log.stop() } else { done.set(true) }
+            };
+            let tasks: Vec<Task<'_>> = vec![Box::pin(test), Box::pin(async { driver.run().await.unwrap() })];
+            run_all(&mut Random::new(seed), tasks, || done.get());
+            disk.crash();
+            let recovered = opened(&disk, settings()).unwrap().recovered;
+            assert_eq!(recovered.records().count(), 1, "{mode:?} {is_stopped} seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_verdict_that_nobody_waits_for_is_not_kept() {
+    let disk = SimDisk::instant(6);
+    let journal = opened(&disk, settings()).unwrap().journal;
+    let (log, driver) = run_one(journal.start_log(0, disk.clone(), sleep), || false).unwrap().unwrap();
+    drop(log.append(record(1), true).unwrap());
+    assert_eq!(log.with(|log| (log.disk_full(), log.refused().count())), (1, 0));
+    let waiting = log.append(record(2), false).unwrap();
+    assert_eq!(log.with(|log| (log.refuse_all(), log.refused().count())), (1, 1));
+    drop(waiting);
+    assert_eq!(log.with(|log| log.refused().count()), 0);
+    drop(driver);
 }
