@@ -1,4 +1,4 @@
-//! Ten thousand crashes, and two logs that do it wrong.
+//! More than ten thousand crashes, two or three a seed, and two logs that do it wrong.
 
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,7 +7,7 @@ use std::thread;
 use super::super::settings::{Mode, Rule};
 use super::world::{Outcome, World};
 
-const SEEDS: u64 = 10_000;
+const SEEDS: u64 = 5_000;
 
 fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
@@ -47,7 +47,7 @@ fn ten_thousand_crashes_lose_nothing_acknowledged_and_alter_nothing() {
     for outcome in outcomes {
         println!("{outcome:?}");
         // A test that never tears, rolls or snapshots would prove nothing.
-        assert!(outcome.acknowledged > 10 * seeds && outcome.crashes > seeds / 2);
+        assert!(outcome.acknowledged > 10 * seeds && outcome.crashes >= seeds);
         assert!(outcome.cut_bytes > 0 && outcome.snapshots > seeds / 10 && outcome.segments > seeds);
     }
 }
