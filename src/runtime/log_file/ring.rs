@@ -46,8 +46,7 @@ impl Folder for JournalFolder {
 
     async fn names(&self) -> io::Result<Vec<String>> {
         // A few names, most of them cached: no reason for a trip through a thread.
-        let names = self.list();
-        names
+        self.list()
     }
 
     async fn create(&self, name: &str, bytes: u64) -> io::Result<JournalFile> {
