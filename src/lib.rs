@@ -32,6 +32,7 @@
 //! - [`scheduler`]: who does what among peers: clocks and their digests.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
+//! - [`journal`]: a durable log of opaque records, and its recovery.
 //! - [`http`]: HTTP/1.1, bytes in and bytes out.
 //! - [`mcp`]: the protocol: revisions, registry, validation, sessions, dispatch.
 //! - [`limits`]: the table of everything that is bounded.
@@ -47,6 +48,7 @@ pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod http;
+pub mod journal;
 pub mod limits;
 pub mod mcp;
 pub mod observe;

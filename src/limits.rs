@@ -214,6 +214,12 @@ limits! {
     P2pPeers, max_p2p_peers, 4_096, 16, 1_000_000;
     /// Entries of a peer's logical clock, and of this node's; more are refused.
     P2pClockEntries, max_p2p_clock_entries, 4_096, 16, 65_536;
+    /// Bytes of one record of the journal; a change that needs more is refused.
+    JournalRecordBytes, max_journal_record_bytes, 5 << 20, 4 << 10, 64 << 20;
+    /// Bytes of changes that wait for the journal of one core; one more is answered 503 with Retry-After.
+    JournalWaitingBytes, max_journal_waiting_bytes, 64 << 20, 64 << 10, 4 << 30;
+    /// Bytes reserved on the disk for each segment of the journal; a quarter is the reserve that a full disk leaves.
+    JournalSegmentBytes, journal_segment_bytes, 32 << 20, 1 << 20, 1 << 30;
 }
 
 #[cfg(test)]

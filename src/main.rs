@@ -13,6 +13,7 @@ fn main() -> ExitCode {
         Ok(Command::Id(id)) => cli::run_id(&id),
         Ok(Command::Client(command)) => cli::run_client(*command),
         Ok(Command::Completions(completions)) => cli::print_completions(&completions),
+        Ok(Command::Journal(journal)) => cli::run_journal(&journal),
         Ok(Command::Keys(keys)) => cli::run_keys(&keys),
         Err(code) => code,
     }

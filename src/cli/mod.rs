@@ -1,13 +1,14 @@
-//! The command line: `ringmesh serve`, `check`, `id` and `keys`, and the commands that ask a server.
+//! The command line: `ringmesh serve`, `check`, `id`, `journal` and `keys`, and the commands that ask a server.
 //!
 //! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_id`],
-//! [`run_keys`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
+//! [`run_journal`], [`run_keys`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod client;
 mod completions;
 mod flags;
 mod id;
+mod journal;
 mod keys;
 
 use std::ffi::OsString;
@@ -24,6 +25,7 @@ pub use client::{Ask, Call, ClientCommand, FillPrompt, HeaderFlag, Output, Reach
 pub use completions::{Completions, print_completions};
 pub use flags::SettingFlags;
 pub use id::{Id, run_id};
+pub use journal::{Dump, Journal, JournalAction, JournalPlace, run_journal};
 pub use keys::{Keys, KeysAction, Rotate, run_keys};
 
 /// The codes with which the command ends.
@@ -92,6 +94,9 @@ pub enum Command {
     /// Print the completions for a shell.
     #[command(after_help = completions::EXAMPLES)]
     Completions(Completions),
+    /// Look at what outlives the process: check it, or print it.
+    #[command(after_help = journal::EXAMPLES)]
+    Journal(Journal),
     /// Renew the keys that seal the state of calls between their rounds.
     Keys(Keys),
 }
@@ -201,5 +206,7 @@ mod tests {
         assert!(matches!(parse_from(["ringmesh", "check", "--json"]).unwrap(), Command::Check(_)));
         assert!(matches!(parse_from(["ringmesh", "id", "--json"]).unwrap(), Command::Id(_)));
         assert!(matches!(parse_from(["ringmesh", "keys", "rotate"]).unwrap(), Command::Keys(_)));
+        let verify = parse_from(["ringmesh", "journal", "verify", "--data-dir", "/x"]).unwrap();
+        assert!(matches!(verify, Command::Journal(Journal { action: JournalAction::Verify(_) })));
     }
 }

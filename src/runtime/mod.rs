@@ -24,6 +24,7 @@ mod error;
 mod executor;
 pub mod file;
 mod listener;
+pub mod log_file;
 mod panics;
 pub mod preflight;
 mod private_file;

@@ -96,6 +96,12 @@ pub(super) fn problem(path: &Path, problem: &str) -> ServerError {
     ServerError::Data { path: path.to_owned(), problem: problem.to_owned() }
 }
 
+/// The directory of the journal in a data directory, or in the default one.
+pub(crate) fn journal_path(data_dir: Option<&Path>) -> Option<PathBuf> {
+    let path = data_dir.map(Path::to_owned).or_else(|| default_path(|name| std::env::var_os(name)));
+    path.map(|path| path.join("journal"))
+}
+
 /// Where state is kept when nobody says where: the directory that systemd made for the service, or that of the user.
 pub(crate) fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);

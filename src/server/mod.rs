@@ -36,6 +36,7 @@ use std::time::Duration;
 
 pub use crate::runtime::BoxError;
 pub use app::{App, app_from_env};
+pub(crate) use data_dir::journal_path;
 pub use error::ServerError;
 pub use hooks::CoreInfo;
 pub(crate) use identity_file::{Keeping, identity as node_identity};
