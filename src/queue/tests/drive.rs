@@ -20,7 +20,6 @@ struct Drive {
     last_token: u64,
     steps_clock: bool,
 }
-
 fn settings() -> Settings {
     Settings {
         type_limits: HashMap::from([(LIMITED.0.into(), LIMITED.1)]),
@@ -32,7 +31,6 @@ fn settings() -> Settings {
         ..Settings::default()
     }
 }
-
 const KINDS: [&str; 3] = ["a", "b", "c"];
 const WORKERS: [&str; 3] = ["w1", "w2", "w3"];
 
@@ -66,7 +64,6 @@ impl Drive {
     fn some_id(&mut self) -> TaskId {
         TaskId(u128::from(self.below(self.submitted as u64 + 1)) + 1)
     }
-
     fn op(&mut self) {
         match self.below(24) {
             0..=4 => self.submit(),
@@ -388,7 +385,7 @@ impl Drive {
 
 #[test]
 fn the_queue_does_what_the_model_does() {
-    let seeds = std::env::var("QUEUE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(2_000u64);
+    let seeds = std::env::var("QUEUE_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(1_000u64);
     let first = std::env::var("QUEUE_SEED").ok().and_then(|seed| seed.parse().ok());
     for seed in first.map_or(0..seeds, |seed| seed..seed + 1) {
         let run = std::panic::AssertUnwindSafe(|| {
