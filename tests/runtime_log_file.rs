@@ -83,14 +83,12 @@ async fn with_log<T>(path: &Path, act: impl AsyncFnOnce(&ringmesh::journal::Log)
     result
 }
 
-fn all<T>(futures: Vec<impl Future<Output = T>>) -> impl Future<Output = Vec<T>> {
-    async {
-        let mut results = Vec::new();
-        for future in futures {
-            results.push(future.await);
-        }
-        results
+async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
+    let mut results = Vec::new();
+    for future in futures {
+        results.push(future.await);
     }
+    results
 }
 
 #[test]

@@ -52,7 +52,8 @@ impl Queue {
         let slots = match chosen {
             None => self.pick(claim, self.eligible(claim).map(|(_, _, slot)| slot)),
             Some(chosen) => {
-                let still = chosen.iter().take(self.settings.max_candidates).filter_map(|id| self.store.slot(*id));
+                let still =
+                    chosen.iter().take(self.settings.max_candidates).filter_map(|id| self.store.slot(*id));
                 self.pick(claim, still.filter(|slot| self.may_take(claim, *slot)))
             }
         };

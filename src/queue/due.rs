@@ -26,10 +26,12 @@ impl Queue {
     /// When [`Queue::tick`] has something to do next, on the monotonic clock; never if nothing happens.
     pub fn next_due(&self) -> Option<i64> {
         let idle = |slot: u32| self.store.entry(slot).is_some_and(|entry| entry.busy == 0);
-        let timer = self.store.timers.iter().take(PASSED_OVER).find(|(_, slot)| idle(*slot)).map(|(at, _)| *at);
+        let timer =
+            self.store.timers.iter().take(PASSED_OVER).find(|(_, slot)| idle(*slot)).map(|(at, _)| *at);
         let finished = self.store.finished.iter().take(PASSED_OVER).find(|(.., slot)| idle(*slot));
         let over = self.store.finished.len() > self.settings.max_finished;
-        let kept = finished.map(|(at, ..)| if over { i64::MIN } else { at.saturating_add(self.retention_ms()) });
+        let kept =
+            finished.map(|(at, ..)| if over { i64::MIN } else { at.saturating_add(self.retention_ms()) });
         timer.into_iter().chain(kept).min()
     }
 
@@ -70,7 +72,10 @@ impl Queue {
     fn due(&self, now: Now, budget: usize) -> Vec<u32> {
         let due = self.store.timers.iter().take_while(|(at, _)| *at <= now.mono_ms);
         let slots = due.take(budget.saturating_add(PASSED_OVER)).map(|(_, slot)| *slot);
-        slots.filter(|slot| self.store.entry(*slot).is_some_and(|entry| entry.busy == 0)).take(budget).collect()
+        slots
+            .filter(|slot| self.store.entry(*slot).is_some_and(|entry| entry.busy == 0))
+            .take(budget)
+            .collect()
     }
 
     fn expire(&mut self, now: Now, slot: u32) -> Step {
@@ -81,7 +86,8 @@ impl Queue {
         let state = match before.attempts >= max_attempts {
             true => {
                 counts.dead_letters = 1;
-                let error: Option<Arc<str>> = Some("the lease of the last attempt ended without an answer".into());
+                let error: Option<Arc<str>> =
+                    Some("the lease of the last attempt ended without an answer".into());
                 State { dead: true, error, ..ended(before, Status::Failed, now) }
             }
             // The token stays: who held it last may still end the task while nobody has claimed it again.
@@ -95,9 +101,8 @@ impl Queue {
         let surplus = self.store.finished.len().saturating_sub(self.settings.max_finished);
         let kept_ms = self.retention_ms();
         let oldest = self.store.finished.iter().take(budget.saturating_add(PASSED_OVER)).enumerate();
-        let over = oldest.filter(|(at, (finished, ..))| {
-            *at < surplus || finished.saturating_add(kept_ms) <= now.mono_ms
-        });
+        let over = oldest
+            .filter(|(at, (finished, ..))| *at < surplus || finished.saturating_add(kept_ms) <= now.mono_ms);
         let slots = over.map(|(_, (.., slot))| *slot);
         let idle = slots.filter(|slot| self.store.entry(*slot).is_some_and(|entry| entry.busy == 0));
         for slot in idle.take(budget).collect::<Vec<_>>() {

@@ -28,7 +28,8 @@ impl Queue {
             return Step::Done(Answer::Renewed { renewed: Vec::new(), cancelled });
         }
         let sequence = self.sequencer.reserve();
-        let answer = |tasks: &[Task]| Answer::Renewed { renewed: tasks.iter().map(Task::id).collect(), cancelled };
+        let answer =
+            |tasks: &[Task]| Answer::Renewed { renewed: tasks.iter().map(Task::id).collect(), cancelled };
         Step::Change(self.reserve_states(sequence, renewed, answer, Counts::default(), now))
     }
 

@@ -13,7 +13,11 @@ fn object(text: Option<&str>) -> Map<String, Value> {
 }
 
 /// The result with another merged in: its keys win, but earlier `logs` and `progress` are kept and added to.
-pub(super) fn results(before: Option<&str>, new: &str, settings: &Settings) -> Result<Option<Arc<str>>, Refusal> {
+pub(super) fn results(
+    before: Option<&str>,
+    new: &str,
+    settings: &Settings,
+) -> Result<Option<Arc<str>>, Refusal> {
     let max = settings.max_result_bytes;
     if new.len() > max {
         return Err(Refusal::TooLarge { what: "result", max });

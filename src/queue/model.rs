@@ -56,10 +56,13 @@ impl Row {
     pub(super) fn compare(&self, task: &Task) {
         let (core, state) = (&task.core, &task.state);
         let holder = state.holder.as_ref().map(|holder| &*holder.worker);
-        let real = (state.status, state.claims, state.attempts, holder, state.token, state.revoked, state.dead);
-        let ours = (self.status, self.claims, self.attempts, self.worker, self.token, self.revoked, self.dead);
+        let real =
+            (state.status, state.claims, state.attempts, holder, state.token, state.revoked, state.dead);
+        let ours =
+            (self.status, self.claims, self.attempts, self.worker, self.token, self.revoked, self.dead);
         assert_eq!(real, ours, "{task:?}");
-        let real = (&*core.task_type, core.priority, core.created_ms, core.created_sequence, core.created_mono_ms);
+        let real =
+            (&*core.task_type, core.priority, core.created_ms, core.created_sequence, core.created_mono_ms);
         assert_eq!(real, (self.kind, self.priority, self.created_ms, self.sequence, self.created_mono));
         match self.status {
             Status::Running => assert_eq!(state.lease_until_ms, self.lease_until, "{task:?}"),
@@ -67,7 +70,8 @@ impl Row {
             _ => assert_eq!(state.finished_mono_ms, self.finished, "{task:?}"),
         }
         let text = state.result.as_deref().unwrap_or("{\"progress");
-        let number = text.strip_prefix("{\"n\":").map(|rest| rest[..rest.find([',', '}']).unwrap()].parse().unwrap());
+        let number =
+            text.strip_prefix("{\"n\":").map(|rest| rest[..rest.find([',', '}']).unwrap()].parse().unwrap());
         assert_eq!(number, self.result, "{task:?}");
     }
 }
@@ -98,7 +102,8 @@ impl Model {
     }
 
     fn running(&self, kind: &str) -> usize {
-        let durable = self.rows.iter().filter(|row| row.kind == kind && row.status == Status::Running).count();
+        let durable =
+            self.rows.iter().filter(|row| row.kind == kind && row.status == Status::Running).count();
         let flying = self.flight.values().flatten().filter(|(id, row)| {
             let before = self.row(*id).map(|row| row.status);
             let claimed = row.as_ref().is_some_and(|row| row.kind == kind && row.status == Status::Running);

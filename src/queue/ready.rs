@@ -74,7 +74,9 @@ impl Ready {
             for sticky in [None, Some(worker.clone())] {
                 let Some(lanes) = self.lanes.get(&(session.clone(), sticky)) else { continue };
                 match types.is_empty() {
-                    true => lanes.iter().filter(|(name, _)| allowed(name)).for_each(|(_, lane)| merge.add(lane)),
+                    true => {
+                        lanes.iter().filter(|(name, _)| allowed(name)).for_each(|(_, lane)| merge.add(lane))
+                    }
                     false => {
                         let named = types.iter().enumerate();
                         // A type that is named twice is one type.

@@ -101,10 +101,10 @@ impl Store {
         self.unindex(slot);
         if let Some(entry) = self.slots[slot as usize].take() {
             self.ids.remove(&entry.task.id());
-            if let Some(key) = &entry.task.core.idempotency_key {
-                if self.keys.get(key) == Some(&slot) {
-                    self.keys.remove(key);
-                }
+            if let Some(key) = &entry.task.core.idempotency_key
+                && self.keys.get(key) == Some(&slot)
+            {
+                self.keys.remove(key);
             }
             self.free.push(slot);
         }
@@ -123,7 +123,9 @@ impl Store {
     /// Makes a queued task claimable whose time has come.
     pub(super) fn make_ready(&mut self, slot: u32, now: Now) {
         let ageing_ms = self.ageing_ms;
-        let Some(entry) = self.slots.get_mut(slot as usize).and_then(|slot| slot.as_deref_mut()) else { return };
+        let Some(entry) = self.slots.get_mut(slot as usize).and_then(|slot| slot.as_deref_mut()) else {
+            return;
+        };
         let state = &entry.task.state;
         let queued = state.status == Status::Queued && entry.busy == 0;
         if queued && state.not_before_ms <= now.mono_ms && entry.ready_since_ms.is_none() {
@@ -136,7 +138,9 @@ impl Store {
 
     fn unready(&mut self, slot: u32) {
         let ageing_ms = self.ageing_ms;
-        let Some(entry) = self.slots.get_mut(slot as usize).and_then(|slot| slot.as_deref_mut()) else { return };
+        let Some(entry) = self.slots.get_mut(slot as usize).and_then(|slot| slot.as_deref_mut()) else {
+            return;
+        };
         if entry.ready_since_ms.take().is_some() {
             let core = &entry.task.core;
             self.ready.remove(core, &place(core, ageing_ms, slot));
@@ -165,7 +169,8 @@ impl Store {
             self.holders.entry(name).or_default().insert(slot);
         }
         if let Some(key) = &core.idempotency_key {
-            let newer = self.keyed(key).is_none_or(|other| other.task.core.created_sequence <= core.created_sequence);
+            let newer =
+                self.keyed(key).is_none_or(|other| other.task.core.created_sequence <= core.created_sequence);
             if newer {
                 self.keys.insert(key.clone(), slot);
             }

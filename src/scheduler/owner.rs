@@ -9,7 +9,11 @@ pub fn task_hash(task_id: &str, task_type: &str, model_name: &str) -> String {
 
 /// The peer that owns a task: of the smallest Hamming distance between the digest of `clock_hash:task_hash` and that of
 /// its id; a draw goes to the smaller id by code points. `None` where there is no peer.
-pub fn owner<'a>(clock_hash: &str, task_hash: &str, peers: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn owner<'a>(
+    clock_hash: &str,
+    task_hash: &str,
+    peers: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     let wanted = Sha256::digest(format!("{clock_hash}:{task_hash}").as_bytes());
     // UTF-8 sorts as its code points do.
     peers.into_iter().min_by_key(|peer| (distance(&wanted, &Sha256::digest(peer.as_bytes())), *peer))
@@ -56,7 +60,11 @@ mod tests {
     fn the_golden_values_hold() {
         for (clock, task, peers, expected) in OWNERS {
             assert_eq!(super::owner(clock, task, peers.iter().copied()), Some(*expected));
-            assert_eq!(super::owner(clock, task, peers.iter().rev().copied()), Some(*expected), "in any order");
+            assert_eq!(
+                super::owner(clock, task, peers.iter().rev().copied()),
+                Some(*expected),
+                "in any order"
+            );
         }
         for ((id, kind, model), expected) in HASHES {
             assert_eq!(super::task_hash(id, kind, model), *expected);

@@ -110,9 +110,8 @@ fn what_a_peer_announces_is_judged_when_it_is_dialled_unless_the_operator_named_
     let dial = |peer: &PeerId, place: &str| {
         let address = format!("{place}/tcp/4001/p2p/{peer}").parse().unwrap();
         let target = rules.announced(address);
-        block_on(target.addresses(std::time::Duration::from_secs(1))).map_err(|refusal| {
+        block_on(target.addresses(std::time::Duration::from_secs(1))).inspect_err(|_| {
             assert_eq!(target.check().is_err(), place.starts_with("/ip"), "{place}");
-            refusal
         })
     };
     for place in ["/ip4/127.0.0.1", "/ip4/10.0.0.1", "/ip6/::1", "/dns/localhost"] {

@@ -46,6 +46,7 @@ impl NoiseKey {
     ///
     /// # Errors
     /// [`HandshakeError::Noise`]: the identity cannot sign.
+    #[allow(clippy::result_large_err, reason = "it is called once in a process")]
     pub fn new(identity: &Keypair) -> Result<Self, HandshakeError> {
         libp2p_noise::Config::new(identity).map(Self).map_err(HandshakeError::Noise)
     }

@@ -114,7 +114,13 @@ impl Cache {
     ///
     /// # Errors
     /// `too_large`.
-    pub fn set(&mut self, now: Now, key: Arc<str>, value: Arc<str>, ttl_ms: u64) -> Result<CacheStep, Refusal> {
+    pub fn set(
+        &mut self,
+        now: Now,
+        key: Arc<str>,
+        value: Arc<str>,
+        ttl_ms: u64,
+    ) -> Result<CacheStep, Refusal> {
         if key.len() > self.settings.max_key_bytes {
             return Err(Refusal::TooLarge { what: "key", max: self.settings.max_key_bytes });
         }

@@ -7,7 +7,9 @@ fn at(ms: i64) -> Now {
 }
 
 fn set(cache: &mut Cache, now: Now, key: &str, value: &str, ttl_ms: u64) -> Change {
-    let CacheStep::Change(change) = cache.set(now, key.into(), value.into(), ttl_ms).unwrap() else { panic!() };
+    let CacheStep::Change(change) = cache.set(now, key.into(), value.into(), ttl_ms).unwrap() else {
+        panic!()
+    };
     assert_eq!(cache.changing.len(), 1);
     assert!(cache.commit(change.sequence));
     change

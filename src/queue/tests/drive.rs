@@ -46,7 +46,7 @@ impl Drive {
             snapshot: (0, Vec::new(), Some(0)),
             submitted: 0,
             last_token: 0,
-            steps_clock: seed % 2 == 0,
+            steps_clock: seed.is_multiple_of(2),
         }
     }
 
@@ -128,23 +128,31 @@ impl Drive {
         let key = (self.below(4) == 0).then(|| format!("{kind}{}", self.submitted % 3));
         let delay = self.pick(&[0, 0, 2_000]);
         let (priority, max_attempts) = (self.below(3) as u8 + 4, self.below(3) as u32 + 1);
-        let step = self.queue.submit(self.now, Submit {
-            id,
-            task_type: kind.into(),
-            model_name: "m".into(),
-            payload: "{}".into(),
-            priority,
-            max_attempts: Some(max_attempts),
-            delay_ms: delay,
-            session: session.map(Arc::from),
-            sticky_worker: sticky.map(Arc::from),
-            idempotency_key: key.as_deref().map(Arc::from),
-        });
+        let step = self.queue.submit(
+            self.now,
+            Submit {
+                id,
+                task_type: kind.into(),
+                model_name: "m".into(),
+                payload: "{}".into(),
+                priority,
+                max_attempts: Some(max_attempts),
+                delay_ms: delay,
+                session: session.map(Arc::from),
+                sticky_worker: sticky.map(Arc::from),
+                idempotency_key: key.as_deref().map(Arc::from),
+            },
+        );
         let now = self.now.mono_ms;
         let same = |row: &&Row| key.is_some() && row.key == key;
-        if self.model.flight.values().flatten().filter_map(|(id, row)| Some((id, row.as_ref()?))).any(|(id, row)| {
-            same(&row) && self.model.row(*id).is_none()
-        }) {
+        if self
+            .model
+            .flight
+            .values()
+            .flatten()
+            .filter_map(|(id, row)| Some((id, row.as_ref()?)))
+            .any(|(id, row)| same(&row) && self.model.row(*id).is_none())
+        {
             return assert!(matches!(step, Ok(Step::Wait(_))), "{step:?}");
         }
         let known = self.model.rows.iter().filter(same).filter(|row| row.created_mono + WINDOW_MS > now);
@@ -154,9 +162,28 @@ impl Drive {
         let Ok(Step::Change(change)) = step else { panic!("{step:?}") };
         let (sequence, created_ms) = (change.sequence, self.now.wall_ms);
         let row = Row {
-            id, kind, priority, created_ms, created_mono: now, sequence, session, sticky, key, max_attempts,
-            not_before: now + delay as i64, status: Status::Queued, claims: 0, attempts: 0, worker: None, token: 0,
-            lease_until: 0, lease: 0, finished: 0, revoked: false, dead: false, result: None,
+            id,
+            kind,
+            priority,
+            created_ms,
+            created_mono: now,
+            sequence,
+            session,
+            sticky,
+            key,
+            max_attempts,
+            not_before: now + delay as i64,
+            status: Status::Queued,
+            claims: 0,
+            attempts: 0,
+            worker: None,
+            token: 0,
+            lease_until: 0,
+            lease: 0,
+            finished: 0,
+            revoked: false,
+            dead: false,
+            result: None,
         };
         self.fly(change, vec![(id, Some(row))]);
     }
@@ -164,7 +191,8 @@ impl Drive {
     fn claim(&mut self) {
         let kinds: &[&str] = self.pick(&[&[][..], &["a"], &["b", "c"], &["c", "c", "a"]]);
         let (session, worker) = (self.pick(&[None, Some("s")]), self.pick(&WORKERS));
-        let (max, same, lease) = (self.below(4) as usize + 1, self.below(2) == 0, self.below(20) as i64 * 1_000 + 1_000);
+        let (max, same, lease) =
+            (self.below(4) as usize + 1, self.below(2) == 0, self.below(20) as i64 * 1_000 + 1_000);
         let claim = Claim {
             worker: worker.into(),
             peer: "p".into(),
@@ -176,14 +204,21 @@ impl Drive {
         };
         let expected = self.model.pick(self.now.mono_ms, kinds, session, worker, max, same);
         let chosen = (self.below(2) == 0).then(|| self.queue.candidates(self.now, &claim).unwrap());
-        let chosen: Option<Vec<TaskId>> = chosen.map(|all| all.into_iter().map(|candidate| candidate.id).collect());
+        let chosen: Option<Vec<TaskId>> =
+            chosen.map(|all| all.into_iter().map(|candidate| candidate.id).collect());
         let step = self.queue.claim(self.now, &claim, chosen.as_deref()).unwrap();
         let Step::Change(change) = step else { return assert!(expected.is_empty(), "{step:?} {expected:?}") };
         assert!(change.sequence > self.last_token, "a token is greater than all before");
         self.last_token = change.sequence;
         let claimed = |row: Row| Row {
-            status: Status::Running, claims: row.claims + 1, attempts: row.attempts + 1, worker: Some(worker),
-            token: change.sequence, lease_until: self.now.mono_ms + lease, lease, ..row
+            status: Status::Running,
+            claims: row.claims + 1,
+            attempts: row.attempts + 1,
+            worker: Some(worker),
+            token: change.sequence,
+            lease_until: self.now.mono_ms + lease,
+            lease,
+            ..row
         };
         let rows = expected.into_iter().map(|row| (row.id, Some(claimed(row)))).collect();
         self.fly(change, rows);
@@ -195,16 +230,21 @@ impl Drive {
         let token = self.pick(&[None, Some(token), Some(token), Some(token.saturating_sub(1)), Some(0)]);
         let number = self.below(100) as i64;
         let outcome = self.pick(&[
-            Outcome::Completed, Outcome::Failed { retryable: true }, Outcome::Failed { retryable: false },
+            Outcome::Completed,
+            Outcome::Failed { retryable: true },
+            Outcome::Failed { retryable: false },
             Outcome::Cancelled,
         ]);
         let result = Some(Arc::from(format!("{{\"n\":{number}}}")));
         let step = self.queue.complete(self.now, &Complete { id, outcome, result, error: None, token });
-        let Some(row) = self.model.row(id).cloned() else { return assert_eq!(step, Err(Refusal::TaskNotFound)) };
+        let Some(row) = self.model.row(id).cloned() else {
+            return assert_eq!(step, Err(Refusal::TaskNotFound));
+        };
         if let Some(sequence) = self.model.busy(id) {
             return assert_eq!(step, Ok(Step::Wait(sequence)));
         }
-        let mine = token.is_some_and(|token| token != 0 && token == row.token) || (token.is_none() && row.claims < 2);
+        let mine = token.is_some_and(|token| token != 0 && token == row.token)
+            || (token.is_none() && row.claims < 2);
         if row.revoked || !mine {
             return assert_eq!(step, Err(Refusal::LeaseLost), "{row:?}");
         }
@@ -251,7 +291,9 @@ impl Drive {
         let (id, name) = (self.some_id(), self.pick(&WORKERS));
         let proof = Proof { token: None, name: Some(name.into()) };
         let step = self.queue.release(self.now, id, &proof, None);
-        let Some(row) = self.model.row(id).cloned() else { return assert_eq!(step, Err(Refusal::TaskNotFound)) };
+        let Some(row) = self.model.row(id).cloned() else {
+            return assert_eq!(step, Err(Refusal::TaskNotFound));
+        };
         if let Some(sequence) = self.model.busy(id) {
             return assert_eq!(step, Ok(Step::Wait(sequence)));
         }
@@ -270,7 +312,8 @@ impl Drive {
             row.status == Status::Running && row.worker == Some(name) && self.model.busy(row.id).is_none()
         };
         let renew = |row: &Row| Row { lease_until: row.lease_until.max(now + row.lease), ..row.clone() };
-        let rows: Vec<_> = self.model.rows.iter().filter(held).map(|row| (row.id, Some(renew(row)))).collect();
+        let rows: Vec<_> =
+            self.model.rows.iter().filter(held).map(|row| (row.id, Some(renew(row)))).collect();
         match step {
             Step::Change(change) => self.fly(change, rows),
             step => assert!(rows.is_empty(), "{step:?}"),
@@ -370,7 +413,7 @@ impl Drive {
         for row in &self.model.rows {
             row.compare(&self.queue.task(row.id).expect("an acknowledged task is lost"));
         }
-        if self.random % 8 > 0 {
+        if !self.random.is_multiple_of(8) {
             return;
         }
         for status in Status::ALL {
@@ -378,7 +421,8 @@ impl Drive {
             let count = self.model.rows.iter().filter(|row| row.status == status).count();
             assert_eq!((listed.len(), self.queue.counts_by_type(status).values().sum()), (count, count));
         }
-        let limited = self.model.rows.iter().filter(|row| row.kind == LIMITED.0 && row.status == Status::Running);
+        let limited =
+            self.model.rows.iter().filter(|row| row.kind == LIMITED.0 && row.status == Status::Running);
         assert!(limited.count() <= LIMITED.1);
     }
 }

@@ -14,14 +14,27 @@ fn queue(settings: Settings) -> Queue {
 
 fn task(id: u128) -> Submit {
     Submit {
-        id: TaskId(id), task_type: "t".into(), model_name: "m".into(), payload: "{}".into(), priority: 5,
-        max_attempts: None, delay_ms: 0, session: None, sticky_worker: None, idempotency_key: None,
+        id: TaskId(id),
+        task_type: "t".into(),
+        model_name: "m".into(),
+        payload: "{}".into(),
+        priority: 5,
+        max_attempts: None,
+        delay_ms: 0,
+        session: None,
+        sticky_worker: None,
+        idempotency_key: None,
     }
 }
 
 fn claim() -> Claim {
     Claim {
-        worker: "w".into(), peer: "p".into(), types: Vec::new(), session: None, lease_ms: None, max_tasks: 1,
+        worker: "w".into(),
+        peer: "p".into(),
+        types: Vec::new(),
+        session: None,
+        lease_ms: None,
+        max_tasks: 1,
         same_type: true,
     }
 }
@@ -83,7 +96,8 @@ fn results_are_merged_and_earlier_logs_kept() {
     let token = claimed(&mut queue, at(0)).state.token;
     let proof = Proof { token: Some(token), name: None };
     let logs: Vec<Arc<str>> = ["l1", "l2", "l3"].map(Arc::from).to_vec();
-    let step = queue.progress(at(1), &Progress { id: TaskId(1), proof, progress: Some("{\"p\":1}".into()), logs });
+    let step =
+        queue.progress(at(1), &Progress { id: TaskId(1), proof, progress: Some("{\"p\":1}".into()), logs });
     done(&mut queue, at(1), step);
     for (result, token) in [("{\"x\":1}", Some(token)), ("{\"y\":2}", None), ("{}", None)] {
         let step = queue.complete(at(2), &end(1, Outcome::Completed, result, token));
