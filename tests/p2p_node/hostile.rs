@@ -60,10 +60,11 @@ fn a_connection_each_millisecond_is_seen_by_nobody_else() {
             }
         }
     });
+    let seen = opened.clone();
     let slowest = as_peer(move |node, _| async move {
         let mut slowest = Duration::ZERO;
-        let end = Instant::now() + Duration::from_secs(3);
-        while Instant::now() < end {
+        let end = Instant::now() + PATIENCE;
+        while seen.load(Ordering::Relaxed) < 1_000 && Instant::now() < end {
             let begun = Instant::now();
             assert_eq!(status(&node, &target).await.unwrap()["ok"], true);
             slowest = slowest.max(begun.elapsed());
@@ -73,7 +74,7 @@ fn a_connection_each_millisecond_is_seen_by_nobody_else() {
     });
     stop.store(true, Ordering::Relaxed);
     flood.join().unwrap();
-    assert!(opened.load(Ordering::Relaxed) > 500, "the flood was one");
+    assert!(opened.load(Ordering::Relaxed) >= 500, "the flood was one");
     assert!(slowest < Duration::from_secs(2), "{slowest:?}");
     tools::eventually("nothing is left of it", || peer.connections() == 0);
     peer.still_serves();

@@ -53,11 +53,13 @@ fn connections() {
 #[test]
 fn accept_rate() {
     let peer = limited(|limits| limits.max_p2p_accepts_per_s = 3);
-    let mut flood: Vec<_> = (0..20).map(|_| peer.dumb()).collect();
+    // One that is refused may be so before this side knows that it was connected.
+    let mut flood: Vec<_> = (0..20).filter_map(|_| TcpStream::connect(peer.socket_addr()).ok()).collect();
+    let never_came = 20 - flood.len();
     flood.iter().for_each(|stream| stream.set_nonblocking(true).unwrap());
     tools::eventually("most are refused", || peer.hits("max_p2p_accepts_per_s") >= 10);
     let ended = flood.iter_mut().filter_map(|stream| is_ended(stream).then_some(())).count();
-    assert!((10..=17).contains(&ended), "{ended}");
+    assert!((10..=17).contains(&(never_came + ended)), "{never_came} and {ended}");
     drop(flood);
     std::thread::sleep(Duration::from_millis(1_100));
     peer.still_serves();
@@ -68,16 +70,16 @@ fn handshakes_in_progress_and_their_time() {
     let peer = serve_with(|config| {
         config.max_cores = Some(1);
         config.limits.max_p2p_handshakes = 2;
-        config.limits.p2p_handshake_timeout_ms = 400;
+        config.limits.p2p_handshake_timeout_ms = 2_000;
     });
     let begun = Instant::now();
     let mut held = [peer.dumb(), peer.dumb()];
     tools::eventually("both are there", || peer.connections() == 2);
     assert!(is_ended(&mut peer.dumb()));
-    assert!(begun.elapsed() < Duration::from_millis(400));
+    assert!(begun.elapsed() < Duration::from_millis(2_000));
     assert_eq!(peer.hits("max_p2p_handshakes"), 1);
     assert!(held.iter_mut().all(is_ended));
-    assert!(begun.elapsed() >= Duration::from_millis(390) && begun.elapsed() < PATIENCE);
+    assert!(begun.elapsed() >= Duration::from_millis(1_990) && begun.elapsed() < PATIENCE);
     assert_eq!(peer.hits("p2p_handshake_timeout_ms"), 2);
     assert_eq!(peer.metric("ringmesh_p2p_handshakes_failed_total{reason=\"timeout\"}"), 2);
     peer.still_serves();
