@@ -299,12 +299,13 @@ fn measure<F: Future<Output = ()> + 'static>(
 
 #[test]
 fn a_request_costs_few_allocations_and_many_at_once_share_their_sends() {
+    // A turn takes in eight requests and sends their answers: a quarter of a send for each, of both ends together.
     let (allocations, sends) = measure("a stream each", 32, 640, on_one_stream_each);
-    assert!(allocations < 60.0 && sends < 0.3, "{allocations} {sends}");
+    assert!(allocations < 60.0 && sends < 0.4, "{allocations} {sends}");
     let (allocations, sends) = measure("a stream each", 1, 100, on_one_stream_each);
     assert!(allocations < 70.0 && sends < 5.1, "{allocations} {sends}");
     let (allocations, sends) = measure("one long stream", 32, 640, on_one_long_stream);
-    assert!(allocations < 15.0 && sends < 0.2, "{allocations} {sends}");
+    assert!(allocations < 15.0 && sends < 0.3, "{allocations} {sends}");
 }
 
 #[test]

@@ -41,12 +41,7 @@ where
     F: Future + 'static,
     F::Output: TaskOutcome,
 {
-    let key = scope.join()?;
-    let context = Context { scope: Rc::clone(scope), task: Some(key) };
-    let membership = Membership { context, key, name };
-    let supervised = Supervised { future: Some(Box::pin(future)), membership };
-    // The task only runs later, so the scope owns its handle before the task can end.
-    scope.own(key, queues::spawn_into(scope.options().queue, supervised));
+    start(scope, supervise(scope, name, future)?);
     Ok(())
 }
 
@@ -56,15 +51,31 @@ where
     F: Future + 'static,
     F::Output: TaskOutcome,
 {
+    let mut task = supervise(scope, name, future)?;
+    // Nobody need be woken: what is still pending is polled again by its own task.
+    if Pin::new(&mut task).poll(&mut TaskContext::from_waker(Waker::noop())).is_pending() {
+        start(scope, task);
+    }
+    Ok(())
+}
+
+fn supervise<F>(scope: &Rc<State>, name: &'static str, future: F) -> Result<Supervised<F>, ScopeClosed>
+where
+    F: Future,
+{
     let key = scope.join()?;
     let context = Context { scope: Rc::clone(scope), task: Some(key) };
     let membership = Membership { context, key, name };
-    let mut supervised = Supervised { future: Some(Box::pin(future)), membership };
-    // Nobody need be woken: what is still pending is polled again by its own task.
-    if Pin::new(&mut supervised).poll(&mut TaskContext::from_waker(Waker::noop())).is_pending() {
-        scope.own(key, queues::spawn_into(scope.options().queue, supervised));
-    }
-    Ok(())
+    Ok(Supervised { future: Some(Box::pin(future)), membership })
+}
+
+fn start<F>(scope: &Rc<State>, task: Supervised<F>)
+where
+    F: Future<Output: TaskOutcome> + 'static,
+{
+    let key = task.membership.key;
+    // The task only runs later, so the scope owns its handle before the task can end.
+    scope.own(key, queues::spawn_into(scope.options().queue, task));
 }
 
 /// The future that the executor polls. It never panics, whatever the task does.

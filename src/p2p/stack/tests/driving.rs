@@ -150,15 +150,9 @@ fn a_thousand_streams_that_are_dropped_at_once_leave_nothing_and_end_nothing() {
 #[test]
 fn a_peer_that_stops_reading_shows_and_one_that_goes_on_shows_too() {
     Sim::run(4, |sim| async move {
-        let (mine, yours) = wire(&sim, Link { holds: 4_000, ..Link::PLAIN });
-        let tap = mine.tap();
-        let (a, b) = keys();
-        let options = StackOptions::default();
-        let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
-        let (handle, driver, _) = upgrade(mine, Role::Dialer { expected: None }, &a, &options).await.unwrap();
-        let dialer = start(&sim, handle, driver, Inbound::Echo);
-        let (handle, driver, _) = listener.await;
-        let listener = start(&sim, handle, driver, Inbound::Echo);
+        let (dialer, listener, tap) =
+            tapped_pair(&sim, Link { holds: 4_000, ..Link::PLAIN }, &StackOptions::default(), Inbound::Echo)
+                .await;
         ask(&dialer.handle, b"hello").await;
         assert_eq!(dialer.handle.stalled(), None);
 

@@ -111,15 +111,8 @@ fn a_connection_that_runs_out_of_stream_numbers_ends_in_good_order() {
 #[test]
 fn closing_towards_a_peer_that_says_nothing_more_is_ended_by_aborting() {
     Sim::run(1, |sim| async move {
-        let (mine, yours) = wire(&sim, Link::PLAIN);
-        let tap = mine.tap();
-        let (a, b) = keys();
-        let options = StackOptions::default();
-        let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
-        let (handle, driver, _) = upgrade(mine, Role::Dialer { expected: None }, &a, &options).await.unwrap();
-        let dialer = start(&sim, handle, driver, Inbound::Echo);
-        let (handle, driver, _) = listener.await;
-        let _silent = start(&sim, handle, driver, Inbound::Echo);
+        let (dialer, _silent, tap) =
+            tapped_pair(&sim, Link::PLAIN, &StackOptions::default(), Inbound::Echo).await;
         ask(&dialer.handle, b"hello").await;
         tap.block(true);
         dialer.handle.close();

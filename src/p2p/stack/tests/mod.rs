@@ -17,7 +17,7 @@ use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _};
 use super::*;
 use crate::p2p::{Keypair, PeerId};
 use sim::{Sim, Task};
-use wire::{End, Link, wire};
+use wire::{End, Link, Tap, wire};
 
 const ECHO: &str = "/echo/1.0.0";
 
@@ -83,7 +83,14 @@ async fn echo(stream: InboundStream) {
 
 /// Two ends that have shaken hands: the dialer and the listener.
 async fn pair(sim: &Sim, link: Link, options: &StackOptions, listening: Inbound) -> (Side, Side) {
+    let (dialer, listener, _) = tapped_pair(sim, link, options, listening).await;
+    (dialer, listener)
+}
+
+/// As [`pair`], with an eye on their wire.
+async fn tapped_pair(sim: &Sim, link: Link, options: &StackOptions, listening: Inbound) -> (Side, Side, Tap) {
     let (mine, yours) = wire(sim, link);
+    let tap = mine.tap();
     let (a, b) = keys();
     let other = *options;
     let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &other).await.unwrap() });
@@ -91,7 +98,7 @@ async fn pair(sim: &Sim, link: Link, options: &StackOptions, listening: Inbound)
     let dialer = start(sim, dialled.0, dialled.1, Inbound::Echo);
     let (handle, driver, found) = listener.await;
     assert_eq!(found, id(&a));
-    (dialer, start(sim, handle, driver, listening))
+    (dialer, start(sim, handle, driver, listening), tap)
 }
 
 /// Asks for an echo and checks it.

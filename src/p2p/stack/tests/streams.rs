@@ -161,15 +161,8 @@ fn a_protocol_that_was_taken_for_granted_and_is_not_spoken_fails_the_first_read(
 #[test]
 fn a_request_and_its_answer_take_one_packet_each() {
     Sim::run(1, |sim| async move {
-        let (mine, yours) = wire(&sim, Link::PLAIN);
-        let tap = mine.tap();
-        let (a, b) = keys();
-        let options = StackOptions::default();
-        let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
-        let (handle, driver, _) = upgrade(mine, Role::Dialer { expected: None }, &a, &options).await.unwrap();
-        let dialer = start(&sim, handle, driver, Inbound::Echo);
-        let (handle, driver, _) = listener.await;
-        let listener = start(&sim, handle, driver, Inbound::Keep);
+        let (dialer, listener, tap) =
+            tapped_pair(&sim, Link::PLAIN, &StackOptions::default(), Inbound::Keep).await;
         ping(&dialer, &listener).await;
         let before = tap.sends();
         for _ in 0..10 {
@@ -195,15 +188,8 @@ fn a_request_and_its_answer_take_one_packet_each() {
 #[test]
 fn many_requests_of_one_packet_are_answered_in_several() {
     Sim::run(1, |sim| async move {
-        let (mine, yours) = wire(&sim, Link::PLAIN);
-        let tap = mine.tap();
-        let (a, b) = keys();
-        let options = StackOptions::default();
-        let listener = sim.spawn(async move { upgrade(yours, Role::Listener, &b, &options).await.unwrap() });
-        let (handle, driver, _) = upgrade(mine, Role::Dialer { expected: None }, &a, &options).await.unwrap();
-        let dialer = start(&sim, handle, driver, Inbound::Echo);
-        let (handle, driver, _) = listener.await;
-        let _listener = start(&sim, handle, driver, Inbound::EchoAtOnce);
+        let (dialer, _listener, tap) =
+            tapped_pair(&sim, Link::PLAIN, &StackOptions::default(), Inbound::EchoAtOnce).await;
         ask(&dialer.handle, b"first").await;
         let (mut asked, before) = (Vec::new(), tap.sends());
         // Nothing here waits, so all of it leaves in one turn of the driver.
