@@ -1,3 +1,5 @@
+//! Claims: which tasks one may take, and taking them under a lease.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Records as bytes: after-images of tasks, written and read back.
+
 use std::sync::Arc;
 
 use super::task::{Core, Holder, State, Status, Task, TaskId};

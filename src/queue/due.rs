@@ -1,3 +1,5 @@
+//! What time alone brings about: delays that end, leases that run out, tasks that were kept for long enough.
+
 use std::sync::Arc;
 
 use super::codec::Writer;

@@ -1,3 +1,5 @@
+//! The end of a task, and its way back: complete, fail, retry, cancel, requeue.
+
 use super::machine::{Counts, Queue};
 use super::merge;
 use super::request::{Answer, Complete, Outcome, Refusal};

@@ -1,3 +1,5 @@
+//! What a holder says while it holds: heartbeats, progress, release.
+
 use super::machine::{Counts, Queue};
 use super::merge;
 use super::request::{Answer, Progress, Proof, Refusal};

@@ -1,3 +1,5 @@
+//! What is read: one task, pages of them, counts.
+
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;

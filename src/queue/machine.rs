@@ -1,3 +1,5 @@
+//! The queue itself: reservation, commit and abort of changes.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

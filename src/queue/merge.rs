@@ -1,3 +1,5 @@
+//! Results as JSON objects: a new one is merged into what is there.
+
 use std::sync::Arc;
 
 use serde_json::{Map, Value};

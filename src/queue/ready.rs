@@ -1,3 +1,5 @@
+//! The order in which tasks are claimed, by type, session and worker.
+
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, BinaryHeap, HashMap, btree_set};
 use std::sync::Arc;

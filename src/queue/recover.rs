@@ -1,3 +1,5 @@
+//! Replay of records after a start, and snapshots in bounded pieces.
+
 use super::codec::{BadRecord, Image, Reader, Writer};
 use super::machine::Queue;
 use super::task::{State, Status, Task};

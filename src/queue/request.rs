@@ -1,3 +1,5 @@
+//! What is asked of the queue, what it answers, and why it refuses.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! Every bound of the queue, with its default.
+
 use std::collections::HashMap;
 
 /// What bounds a queue, and how it behaves. Every number has a default that suits one node.

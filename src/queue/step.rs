@@ -1,3 +1,5 @@
+//! What a request comes to: an answer, a change to be journalled, or a wait for one.
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,3 +1,5 @@
+//! The durable tasks and the indexes over them.
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 

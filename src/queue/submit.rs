@@ -1,3 +1,5 @@
+//! Submitting a task: its bounds, and its idempotency key.
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! A task: what it is for good, and the state that changes.
+
 use std::fmt;
 use std::sync::Arc;
 

@@ -1,3 +1,5 @@
+//! The two clocks that a caller passes in, and how a recorded time is found again after a restart.
+
 /// The time by two clocks, read once by the caller and passed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Now {

@@ -1,3 +1,5 @@
+//! Who waits for what: a bounded registry that events wake, and no timer.
+
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::{DefaultHasher, Hash, Hasher};

@@ -1,3 +1,5 @@
+//! Which peer owns a task: the one whose digest is nearest to that of the task, with a total order among draws.
+
 use sha2::{Digest, Sha256};
 
 use super::sha256_hex;

@@ -17,9 +17,9 @@ use super::shared::Shared;
 const MESSAGE_BYTES: usize = 16 << 10;
 /// Bytes that one turn reads at most; then the other tasks of the core have theirs.
 const TURN_BYTES: usize = 64 << 10;
-/// Data frames with a body that one turn reads at most. What they ask for is answered and sent before more is read, so that the peer
-/// works on the first answers while this side works on the next: with the wire's whole content in one turn the two would
-/// wait for each other by turns.
+/// Data frames with a body that one turn reads at most. What they ask for is answered and sent before more is read, so
+/// that the peer works on the first answers while this side works on the next: with the wire's whole content in one turn
+/// the two would wait for each other by turns.
 const TURN_FRAMES: usize = 8;
 /// Bytes that are read and thrown away at most while waiting for the peer to close its side.
 const DRAIN_BYTES: usize = 1 << 20;
