@@ -77,6 +77,16 @@ impl Recovered {
         self.newest.saturating_add(1)
     }
 
+    /// Bytes of the snapshot's records.
+    pub fn snapshot_bytes(&self) -> u64 {
+        self.snapshot.iter().map(|entry| entry.len as u64).sum()
+    }
+
+    /// Bytes of the newer records.
+    pub fn log_bytes(&self) -> u64 {
+        self.records.iter().map(|entry| entry.len as u64).sum()
+    }
+
     fn record(&self, entry: &Entry) -> RecordRef<'_> {
         let bytes = &self.files[entry.file][entry.start..entry.start + entry.len];
         RecordRef { sequence: entry.sequence, kind: entry.kind, bytes }

@@ -9,6 +9,9 @@ use super::step::{Asked, Step};
 use super::task::{Holder, State, Status, Task, TaskId};
 use super::time::Now;
 
+/// A claim takes no more tasks once their results so far come to this.
+const MAX_RESULT_BYTES: usize = 1 << 20;
+
 /// A task that a claim may take, with all that decides who owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Candidate {
@@ -18,8 +21,8 @@ pub struct Candidate {
     pub task_type: Arc<str>,
     /// Its model.
     pub model_name: Arc<str>,
-    /// It is still kept for the peer that owns it; afterwards anyone may take it.
-    pub held: bool,
+    /// Until when it is kept for the peer that owns it, on the monotonic clock; `None` when anyone may take it.
+    pub held_until_ms: Option<i64>,
 }
 
 impl Queue {
@@ -39,7 +42,10 @@ impl Queue {
             id: entry.task.id(),
             task_type: entry.task.core.task_type.clone(),
             model_name: entry.task.core.model_name.clone(),
-            held: entry.ready_since_ms.is_some_and(|since| since.saturating_add(hold_ms) > now.mono_ms),
+            held_until_ms: entry
+                .ready_since_ms
+                .map(|since| since.saturating_add(hold_ms))
+                .filter(|until| *until > now.mono_ms),
         };
         Ok(entries.map(candidate).collect())
     }
@@ -118,7 +124,7 @@ impl Queue {
     /// The first slots that fit into the claim and into the limits of their types.
     fn pick(&self, claim: &Claim, slots: impl Iterator<Item = u32>) -> Vec<u32> {
         let max = claim.max_tasks.clamp(1, self.settings.max_claim_tasks);
-        let (mut picked, mut taken) = (Vec::new(), HashMap::<&str, usize>::new());
+        let (mut picked, mut taken, mut bytes) = (Vec::new(), HashMap::<&str, usize>::new(), 0);
         let mut first: Option<&Arc<str>> = None;
         // What does not fit is passed over, but not without end.
         for slot in slots.take(self.settings.max_candidates.max(max)) {
@@ -134,7 +140,9 @@ impl Queue {
             *count += 1;
             first = first.or(Some(task_type));
             picked.push(slot);
-            if picked.len() == max {
+            // The record of the claim holds what the tasks have for a result so far.
+            bytes += entry.task.state.result.as_ref().map_or(0, |result| result.len());
+            if picked.len() == max || bytes >= MAX_RESULT_BYTES {
                 break;
             }
         }

@@ -83,15 +83,21 @@ impl Queue {
     /// Makes a change visible whose record is durable; `None` if there is no such change.
     pub fn commit(&mut self, sequence: u64, now: Now) -> Option<Committed> {
         let pending = self.pending.remove(&sequence)?;
-        let mut wakes = vec![Wake::Sequence(sequence)];
+        let mut wakes = Vec::with_capacity(4);
+        wakes.push(Wake::Sequence(sequence));
         for effect in pending.effects {
             self.settle(&effect);
+            wakes.extend(self.room_made(&effect));
             match effect {
                 Effect::New(task) | Effect::Update(_, task) => {
+                    wakes.push(Wake::Changed(task.id()));
                     wakes.extend(wake(&task, now));
                     self.store.put(task, sequence, now);
                 }
-                Effect::Remove(slot) => self.store.remove(slot),
+                Effect::Remove(slot) => {
+                    wakes.extend(self.store.entry(slot).map(|entry| Wake::Changed(entry.task.id())));
+                    self.store.remove(slot);
+                }
             }
         }
         self.counts.lease_expiries += pending.counts.lease_expiries;
@@ -135,6 +141,21 @@ impl Queue {
             }
             _ => {}
         }
+    }
+
+    /// Whoever waits for a type whose limit was reached, when one of its tasks stops running.
+    fn room_made(&self, effect: &Effect) -> Option<Wake> {
+        let (Effect::Update(slot, _) | Effect::Remove(slot)) = effect else { return None };
+        let before = &self.store.entry(*slot)?.task;
+        let ran = before.state.status == Status::Running;
+        let stops = !matches!(effect, Effect::Update(_, task) if task.state.status == Status::Running);
+        let limited = self.settings.type_limits.contains_key(&*before.core.task_type);
+        (ran && stops && limited).then(|| Wake::Some(before.core.task_type.clone()))
+    }
+
+    /// Whether a change up to this sequence is reserved and neither committed nor aborted.
+    pub fn is_pending_up_to(&self, sequence: u64) -> bool {
+        self.pending.keys().any(|pending| *pending <= sequence)
     }
 
     fn is_claim(&self, slot: u32, after: &Task) -> bool {
@@ -213,11 +234,12 @@ fn only_lease(before: &State, after: &State) -> bool {
 /// Whom it concerns that the task stands like this now.
 pub(super) fn wake(task: &Task, now: Now) -> Option<Wake> {
     match task.state.status {
-        Status::Queued => {
-            (task.state.not_before_ms <= now.mono_ms).then(|| Wake::Type(task.core.task_type.clone()))
+        Status::Queued if task.state.not_before_ms > now.mono_ms => None,
+        Status::Queued if task.core.session.is_some() || task.core.sticky_worker.is_some() => {
+            Some(Wake::Some(task.core.task_type.clone()))
         }
+        Status::Queued => Some(Wake::Type(task.core.task_type.clone())),
         Status::Running => None,
-        // A finished task also makes room where its type is limited.
         _ => Some(Wake::Task(task.id())),
     }
 }

@@ -60,8 +60,14 @@ pub type Asked = Result<Step, Refusal>;
 pub enum Wake {
     /// Who waits for the end of this task.
     Task(TaskId),
-    /// Who waits for a task of this type.
+    /// Who waits for a task of this type: one of them, as anybody may take it.
     Type(Arc<str>),
+    /// The same, and all of them: it is for some only, by its session, its worker, or a limit that has room again.
+    Some(Arc<str>),
+    /// Who waits for a task of any type. The queue says [`Wake::Type`]; this is only waited for.
+    AnyType,
+    /// Who watches this task: it changed, or went.
+    Changed(TaskId),
     /// Who waits for this sequence.
     Sequence(u64),
 }

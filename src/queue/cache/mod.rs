@@ -245,21 +245,37 @@ impl Cache {
         Ok(())
     }
 
-    /// A chunk of a snapshot: at most `max` values, last used after the cursor (0 at first), and the next cursor.
-    ///
-    /// A value that is read meanwhile moves to the end, and comes then.
-    pub fn snapshot(&self, cursor: u64, max: usize, now: Now) -> (Vec<u8>, Option<u64>) {
-        let mut writer = Writer::new(now);
-        for (count, (used, key)) in self.recent.range(cursor..).enumerate() {
-            if count >= max.max(1) || writer.bytes.len() >= 1 << 20 {
-                return (writer.bytes, Some(*used));
-            }
-            if let Some(item) = self.items.get(key) {
-                write(&mut writer, item.sequence, key, Some((&item.value, item.expires_ms)));
-            }
-        }
-        (writer.bytes, None)
+    /// The keys that there are now: what a snapshot goes through.
+    pub fn keys(&self) -> Vec<Arc<str>> {
+        self.recent.values().cloned().collect()
     }
+
+    /// The part of a snapshot that holds these keys: a record for each that is still there.
+    pub fn snapshot(&self, keys: &[Arc<str>], now: Now) -> Vec<(u64, Vec<u8>)> {
+        let records = keys.iter().filter_map(|key| {
+            let item = self.items.get(key)?;
+            let mut writer = Writer::new(now);
+            write(&mut writer, item.sequence, key, Some((&item.value, item.expires_ms)));
+            Some((item.sequence, writer.bytes))
+        });
+        records.collect()
+    }
+
+    /// Whether a change up to this sequence is reserved and neither committed nor aborted.
+    pub fn is_pending_up_to(&self, sequence: u64) -> bool {
+        self.pending.keys().any(|pending| *pending <= sequence)
+    }
+}
+
+/// The key that a record of the cache is about, which says to which shard it belongs.
+///
+/// # Errors
+/// As [`Cache::replay`].
+pub fn key_of(bytes: &[u8], now: Now) -> Result<Arc<str>, BadRecord> {
+    let mut reader = Reader::new(bytes, now)?;
+    reader.byte()?;
+    reader.number()?;
+    Ok(reader.text()?.into())
 }
 
 fn write(writer: &mut Writer, sequence: u64, key: &str, value: Option<(&Arc<str>, Option<i64>)>) {

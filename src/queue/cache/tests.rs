@@ -46,15 +46,17 @@ fn the_least_recently_used_goes_first() {
 fn what_is_replayed_is_what_was_committed_also_twice_and_over_a_snapshot() {
     let mut cache = Cache::new(CacheSettings::default(), Sequencer::default());
     let mut records = vec![set(&mut cache, at(0), "a", "1", 50), set(&mut cache, at(1), "b", "2", 0)];
-    let (chunk, next) = cache.snapshot(0, 1, at(1));
+    let keys = cache.keys();
+    let chunk = cache.snapshot(&keys[..1], at(1));
     records.push(set(&mut cache, at(2), "a", "3", 1_000));
     let CacheStep::Change(deleted) = cache.delete(at(3), &"b".into()) else { panic!() };
     cache.commit(deleted.sequence);
     records.push(deleted);
-    let (rest, end) = cache.snapshot(next.unwrap(), 10, at(3));
-    assert_eq!(end, None);
+    let rest = cache.snapshot(&keys[1..], at(3));
+    assert_eq!((chunk.len(), rest.len()), (1, 0));
+    assert_eq!(key_of(&chunk[0].1, at(3)).as_deref(), Ok("a"));
     let mut again = Cache::new(CacheSettings::default(), Sequencer::default());
-    for bytes in [&chunk, &rest] {
+    for (_, bytes) in chunk.iter().chain(&rest) {
         again.replay(KIND_CACHE, bytes, at(10)).unwrap();
     }
     for change in records.iter() {

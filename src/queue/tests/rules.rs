@@ -115,8 +115,8 @@ fn a_task_is_held_for_its_owner_for_a_while() {
     let mut queue = queue(Settings::default());
     let step = queue.submit(at(0), task(1));
     done(&mut queue, at(0), step);
-    assert!(queue.candidates(at(29_999), &claim()).unwrap()[0].held);
-    assert!(!queue.candidates(at(30_000), &claim()).unwrap()[0].held);
+    assert!(queue.candidates(at(29_999), &claim()).unwrap()[0].held_until_ms.is_some());
+    assert!(!queue.candidates(at(30_000), &claim()).unwrap()[0].held_until_ms.is_some());
 }
 
 #[test]
@@ -166,16 +166,6 @@ fn damaged_records_are_refused_and_never_panic() {
     bytes[0] = 2;
     assert!(queue(Settings::default()).replay(1, KIND_TASKS, &bytes, at(0)).is_err());
     assert!(queue(Settings::default()).replay(1, 99, &change.bytes, at(0)).is_err());
-}
-
-#[test]
-fn a_waiter_wakes_when_its_key_does() {
-    let waiters = Waiters::new(1);
-    let waiter = waiters.wait(Wake::Task(TaskId(1))).unwrap();
-    assert!(waiters.wait(Wake::Task(TaskId(2))).is_err());
-    waiters.wake(&Wake::Task(TaskId(1)));
-    drop(waiter);
-    assert_eq!(waiters.count(), 0);
 }
 
 #[test]
