@@ -29,6 +29,7 @@
 //! - [`config`]: every setting, from defaults, file, environment and flags.
 //! - [`p2p`]: libp2p: identity, connections, the protocols that peers speak, the node of a core.
 //! - [`queue`]: tasks, leases and the cache as state machines; their records and recovery.
+//! - [`store`]: the queue and the cache of the process, kept: locks, journal, waiters.
 //! - [`scheduler`]: who does what among peers: clocks and their digests.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
@@ -57,6 +58,7 @@ pub mod queue;
 pub mod runtime;
 pub mod scheduler;
 pub mod server;
+pub mod store;
 pub mod tools;
 
 pub use config::{ConfigError, ServerConfig};

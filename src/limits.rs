@@ -218,6 +218,50 @@ limits! {
     JournalRecordBytes, max_journal_record_bytes, 5 << 20, 4 << 10, 64 << 20;
     /// Bytes of changes that wait for the journal of one core; one more is answered 503 with Retry-After.
     JournalWaitingBytes, max_journal_waiting_bytes, 64 << 20, 64 << 10, 4 << 30;
+    /// Bytes written to the journal after which a snapshot is taken, or as many as the last one had, if that is more; recovery reads no more than both.
+    JournalSnapshotBytes, journal_snapshot_bytes, 128 << 20, 1 << 20, 64 << 30;
+    /// Tasks of the queue, finished ones included; one more is refused with `queue_full`.
+    QueueTasks, max_queue_tasks, 4_000_000, 1, 1_000_000_000;
+    /// Bytes of the payloads, results and errors of all tasks; a submit past it is refused with `queue_full`.
+    QueueBytes, max_queue_bytes, 4 << 30, 1 << 20, 1 << 44;
+    /// Types that the tasks of the queue may have at one time; a submit of one more is refused with `queue_full`.
+    QueueTypes, max_queue_types, 1_024, 1, 65_536;
+    /// Bytes of a task's payload as JSON text; more is refused with `too_large`.
+    TaskPayloadBytes, max_task_payload_bytes, 1 << 20, 1 << 10, 1 << 20;
+    /// Bytes of a task's result as JSON text, with its logs and progress; more is refused with `too_large`.
+    TaskResultBytes, max_task_result_bytes, 1 << 20, 1 << 10, 1 << 20;
+    /// Bytes of the names of a task: its type, model, session, worker, peer and idempotency key, each; more is refused with `too_large`.
+    TaskNameBytes, max_task_name_bytes, 512, 16, 4_096;
+    /// Tasks that one claim gives; a greater wish is lowered to it.
+    ClaimTasks, max_claim_tasks, 128, 1, 1_024;
+    /// Requests that wait for a task or for its end, each of them once for each type that it names; one more is refused with `overloaded`.
+    TaskWaiters, max_task_waiters, 65_536, 1, 10_000_000;
+    /// Milliseconds that a request may wait for a task or for its end; a longer wish is lowered to it.
+    TaskWaitTime, max_task_wait_ms, 3_600_000, 1_000, 86_400_000;
+    /// Milliseconds that a lease lasts which is claimed without a wish.
+    TaskLeaseTime, task_lease_ms, 1_800_000, 1_000, 86_400_000;
+    /// Milliseconds of the longest lease; a longer wish is lowered to it.
+    TaskMaxLeaseTime, max_task_lease_ms, 86_400_000, 1_000, 864_000_000;
+    /// Attempts that a task gets which does not say.
+    TaskAttempts, task_max_attempts, 3, 1, 1_000;
+    /// Milliseconds below which the delay of a first retry is drawn; the bound doubles with each attempt.
+    TaskBackoffTime, task_backoff_ms, 1_000, 1, 3_600_000;
+    /// Milliseconds below which the delay of any retry stays.
+    TaskMaxBackoffTime, max_task_backoff_ms, 300_000, 1, 86_400_000;
+    /// Milliseconds that a task is kept for the peer that owns it; then any peer may claim it.
+    OwnershipHoldTime, task_ownership_hold_ms, 30_000, 1, 86_400_000;
+    /// Milliseconds that an idempotency key names its task; a finished task is kept at least as long.
+    IdempotencyTime, idempotency_window_ms, 86_400_000, 1_000, 2_592_000_000;
+    /// Milliseconds that a finished task is kept.
+    TaskRetentionTime, task_retention_ms, 604_800_000, 1_000, 31_536_000_000;
+    /// Finished tasks that are kept; past it the oldest go.
+    FinishedTasks, max_finished_tasks, 100_000, 0, 1_000_000_000;
+    /// Bytes of the cache, 128 for each value included; past it the values used least recently go.
+    CacheBytes, max_cache_bytes, 256 << 20, 1 << 20, 1 << 40;
+    /// Bytes of a key of the cache; more is refused with `too_large`.
+    CacheKeyBytes, max_cache_key_bytes, 1 << 10, 16, 65_536;
+    /// Bytes of a value of the cache; more is refused with `too_large`.
+    CacheValueBytes, max_cache_value_bytes, 1 << 20, 1 << 10, 1 << 20;
     /// Bytes reserved on the disk for each segment of the journal; a quarter is the reserve that a full disk leaves.
     JournalSegmentBytes, journal_segment_bytes, 32 << 20, 1 << 20, 1 << 30;
 }

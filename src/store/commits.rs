@@ -1,0 +1,379 @@
+//! From a reserved change to its answer: one task a core writes the log and commits what has become durable.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use super::local::LocalStore;
+use super::reply::{Awaited, Kept, Reply, reply};
+use super::{Store, StoreError};
+use crate::journal::{AppendError, Driver, Durable, Log, Poisoned, Record, is_full};
+use crate::queue::{Answer, Change, Committed, Wake};
+use crate::runtime::{self, log_file::JournalFolder};
+
+/// Which machine a change belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Machine {
+    Queue,
+    /// A shard of the cache.
+    Cache(usize),
+}
+
+/// A change on its way to the medium.
+#[derive(Debug)]
+struct Flying {
+    machine: Machine,
+    sequence: u64,
+    durable: Durable,
+    reply: Reply,
+}
+
+/// A change that waits for the log to be started.
+#[derive(Debug)]
+struct Unsent {
+    machine: Machine,
+    change: Change,
+    reply: Reply,
+}
+
+/// The log of a core. It is started by its first change, so that a core that changes nothing reserves no disk.
+#[derive(Debug)]
+enum Door {
+    /// There is no journal.
+    Memory,
+    /// No change has come yet, or there was no room for a log.
+    Asleep,
+    Open(Log),
+    Ended(StoreError),
+}
+
+/// The changes of one core.
+#[derive(Debug)]
+pub(super) struct Commits {
+    door: RefCell<Door>,
+    unsent: RefCell<VecDeque<Unsent>>,
+    flying: RefCell<VecDeque<Flying>>,
+    stopping: Cell<bool>,
+    /// Wakes the task that writes, while it sleeps.
+    waker: RefCell<Option<Waker>>,
+}
+
+/// What became of a record, with what it belongs to.
+type Settled = (Flying, Result<(), AppendError>);
+
+impl Commits {
+    pub(super) fn new(store: &Store) -> Commits {
+        let door = if store.is_kept() { Door::Asleep } else { Door::Memory };
+        Commits {
+            door: RefCell::new(door),
+            unsent: RefCell::default(),
+            flying: RefCell::default(),
+            stopping: Cell::new(false),
+            waker: RefCell::default(),
+        }
+    }
+
+    fn wake(&self) {
+        let waker = self.waker.take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Sends a change to the log.
+    fn send(&self, store: &Store, machine: Machine, change: Change) -> Result<Sent, StoreError> {
+        let door = self.door.borrow();
+        let log = match &*door {
+            Door::Memory => return Ok(Sent::Kept(store.commit(machine, change.sequence))),
+            Door::Ended(error) => return Err(error.clone()),
+            Door::Asleep => {
+                let (reply, awaited) = reply();
+                self.unsent.borrow_mut().push_back(Unsent { machine, change, reply });
+                drop(door);
+                self.wake();
+                return Ok(Sent::Awaited(awaited));
+            }
+            Door::Open(log) => log,
+        };
+        let (reply, awaited) = reply();
+        match self.append(log, machine, change, reply) {
+            Ok(()) => Ok(Sent::Awaited(awaited)),
+            Err((sequence, error, _)) => {
+                drop(door);
+                store.give_up(machine, sequence, &error);
+                Err(error.into())
+            }
+        }
+    }
+
+    fn append(
+        &self,
+        log: &Log,
+        machine: Machine,
+        change: Change,
+        reply: Reply,
+    ) -> Result<(), (u64, AppendError, Reply)> {
+        let Change { sequence, kind, bytes, refusable } = change;
+        match log.append(Record { sequence, kind, bytes }, refusable) {
+            Ok(durable) => {
+                self.flying.borrow_mut().push_back(Flying { machine, sequence, durable, reply });
+                Ok(())
+            }
+            Err(error) => Err((sequence, error, reply)),
+        }
+    }
+
+    /// What has been decided, in the order in which it was sent.
+    fn decided(&self, cx: &mut Context<'_>) -> Vec<Settled> {
+        let mut flying = self.flying.borrow_mut();
+        let mut decided = Vec::new();
+        while let Some(first) = flying.front_mut() {
+            let Poll::Ready(fate) = Pin::new(&mut first.durable).poll(cx) else { break };
+            decided.extend(flying.pop_front().map(|first| (first, fate)));
+        }
+        decided
+    }
+
+    /// Waits for the first change, or for the end; true when there is a change.
+    async fn first(&self) -> bool {
+        poll_fn(|cx| {
+            if !self.unsent.borrow().is_empty() {
+                return Poll::Ready(true);
+            }
+            if self.stopping.get() {
+                return Poll::Ready(false);
+            }
+            let former = self.waker.replace(Some(cx.waker().clone()));
+            drop(former);
+            Poll::Pending
+        })
+        .await
+    }
+}
+
+/// How far a change came.
+enum Sent {
+    Kept(Option<Answer>),
+    Awaited(Awaited),
+}
+
+impl LocalStore {
+    /// Has a change kept, and gives its answer.
+    pub(super) async fn keep(&self, machine: Machine, change: Change) -> Kept {
+        let sent = self.commits().send(self.store(), machine, change)?;
+        match sent {
+            Sent::Kept(answer) => Ok(answer),
+            Sent::Awaited(awaited) => awaited.kept().await,
+        }
+    }
+
+    /// Has a change kept that nobody waits for.
+    pub(super) fn keep_unheard(&self, machine: Machine, change: Change) {
+        // A refusal has undone the change already.
+        let _ = self.commits().send(self.store(), machine, change);
+    }
+
+    /// Writes and commits the changes of this core until [`LocalStore::stop`], and then what is left. Run it as one task of
+    /// the core, in a queue that other threads may wake. Without a journal it ends at once.
+    ///
+    /// # Errors
+    /// The journal has failed, here or on another core. Nothing is acknowledged any more.
+    pub async fn run(&self) -> Result<(), Poisoned> {
+        let Some(kept) = &self.store().kept else { return Ok(()) };
+        while self.commits().first().await {
+            let sleep: fn(std::time::Duration) -> _ = runtime::sleep;
+            match kept.journal.start_log(self.core(), kept.folder.clone(), sleep).await {
+                Ok((log, driver)) => return self.write(log, driver).await,
+                Err(journal_error) => {
+                    let full = matches!(&journal_error, crate::journal::JournalError::Io { error, .. } if is_full(error));
+                    if !full {
+                        kept.journal.poison().set(journal_error.to_string());
+                        self.end(StoreError::Poisoned);
+                        return kept.journal.poison().check();
+                    }
+                    self.refuse_unsent(&AppendError::DiskFull);
+                }
+            }
+        }
+        self.end(StoreError::Closed);
+        Ok(())
+    }
+
+    async fn write<S, T>(&self, log: Log, driver: Driver<JournalFolder, S>) -> Result<(), Poisoned>
+    where
+        S: Fn(std::time::Duration) -> T,
+        T: Future<Output = ()> + 'static,
+    {
+        self.open(log);
+        let mut driving = pin!(driver.run());
+        let mut ended = None;
+        poll_fn(|cx| {
+            // The log first: what it has just made durable is committed in the same turn.
+            if ended.is_none()
+                && let Poll::Ready(end) = driving.as_mut().poll(cx)
+            {
+                ended = Some(end);
+            }
+            self.settle(self.commits().decided(cx));
+            match ended.take() {
+                Some(end) => {
+                    self.end(if end.is_err() { StoreError::Poisoned } else { StoreError::Closed });
+                    Poll::Ready(end)
+                }
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+
+    /// Sends what came while the log was being started.
+    fn open(&self, log: Log) {
+        let commits = self.commits();
+        for Unsent { machine, change, reply } in commits.unsent.take() {
+            if let Err((sequence, error, reply)) = commits.append(&log, machine, change, reply) {
+                self.store().give_up(machine, sequence, &error);
+                reply.give(Err(error.into()));
+            }
+        }
+        if commits.stopping.get() {
+            log.stop();
+        }
+        commits.door.replace(Door::Open(log));
+    }
+
+    /// Lets the task that writes end once everything is durable. No change is taken any more.
+    pub fn stop(&self) {
+        let commits = self.commits();
+        commits.stopping.set(true);
+        if let Door::Open(log) = &*commits.door.borrow() {
+            log.stop();
+        }
+        commits.wake();
+    }
+
+    fn end(&self, error: StoreError) {
+        let commits = self.commits();
+        let former = commits.door.replace(Door::Ended(error.clone()));
+        drop(former);
+        let unsent = commits.unsent.take();
+        unsent.into_iter().for_each(|unsent| unsent.reply.give(Err(error.clone())));
+        let flying = commits.flying.take();
+        flying.into_iter().for_each(|flying| flying.reply.give(Err(error.clone())));
+        // Who meets a change that nobody will commit any more hears of the end.
+        self.store().meeting.wake_all();
+    }
+
+    fn refuse_unsent(&self, error: &AppendError) {
+        for Unsent { machine, change, reply } in self.commits().unsent.take() {
+            self.store().give_up(machine, change.sequence, error);
+            reply.give(Err(error.clone().into()));
+        }
+    }
+
+    /// Commits what is durable, undoes what was refused, and tells everybody whom it concerns.
+    fn settle(&self, settled: Vec<Settled>) {
+        if settled.is_empty() {
+            return;
+        }
+        let store = self.store();
+        let fates = settled.iter().map(|(flying, fate)| (flying.machine, flying.sequence, fate));
+        let committed = store.commit_all(fates);
+        for ((flying, fate), answer) in settled.into_iter().zip(committed) {
+            if let Some(Answer::Claimed(tasks)) = answer.as_ref().filter(|_| flying.reply.is_forlorn()) {
+                self.give_back(tasks);
+            }
+            flying.reply.give(fate.map(|()| answer).map_err(StoreError::from));
+        }
+    }
+}
+
+impl Store {
+    /// Commits or undoes changes whose fates are known; the answers, in the same order.
+    fn commit_all<'a>(
+        &self,
+        fates: impl Iterator<Item = (Machine, u64, &'a Result<(), AppendError>)>,
+    ) -> Vec<Option<Answer>> {
+        let now = self.now();
+        let (mut answers, mut wakes) = (Vec::new(), Vec::new());
+        let (mut queue, mut due) = (None, None::<i64>);
+        for (machine, sequence, fate) in fates {
+            let answer = match (machine, fate) {
+                (Machine::Queue, Ok(())) => {
+                    let queue = queue.get_or_insert_with(|| self.queue.lock());
+                    queue.commit(sequence, now).map(|Committed { answer, wakes: more }| {
+                        wakes.extend(more);
+                        answer
+                    })
+                }
+                (Machine::Queue, Err(error)) if is_refusal(error) => {
+                    let queue = queue.get_or_insert_with(|| self.queue.lock());
+                    wakes.extend(queue.abort(sequence, now));
+                    None
+                }
+                (Machine::Cache(shard), Ok(())) => {
+                    let mut cache = self.caches[shard].lock();
+                    cache.commit(sequence);
+                    due = due.into_iter().chain(cache.next_due()).min();
+                    wakes.push(Wake::Sequence(sequence));
+                    None
+                }
+                (Machine::Cache(shard), Err(error)) if is_refusal(error) => {
+                    self.caches[shard].lock().abort(sequence);
+                    wakes.push(Wake::Sequence(sequence));
+                    None
+                }
+                // Nobody knows whether it is kept, so nobody sees it before the next start.
+                _ => None,
+            };
+            answers.push(answer);
+        }
+        let due = due.into_iter().chain(queue.as_ref().and_then(|queue| queue.next_due())).min();
+        drop(queue);
+        self.due.note(due);
+        self.wake(wakes);
+        answers
+    }
+
+    fn commit(&self, machine: Machine, sequence: u64) -> Option<Answer> {
+        self.commit_all([(machine, sequence, &Ok(()))].into_iter()).pop().flatten()
+    }
+
+    /// Undoes a change whose record was refused.
+    fn give_up(&self, machine: Machine, sequence: u64, error: &AppendError) {
+        self.commit_all([(machine, sequence, &Err(error.clone()))].into_iter());
+    }
+
+    /// Tells everybody whom changes concern.
+    pub(super) fn wake(&self, wakes: Vec<Wake>) {
+        if self.changes.is_heard() {
+            let changed = wakes.iter().filter_map(|wake| match wake {
+                Wake::Changed(task) => Some(*task),
+                _ => None,
+            });
+            self.changes.say(changed);
+        }
+        let (waited_for, met) = (self.waiters.count() > 0, self.meeting.count() > 0);
+        if !waited_for && !met {
+            return;
+        }
+        for wake in wakes {
+            match wake {
+                Wake::Sequence(_) if met => self.meeting.wake(&wake),
+                Wake::Type(task_type) if waited_for => self.waiters.wake_one(&task_type),
+                Wake::Some(task_type) if waited_for => {
+                    self.waiters.wake(&Wake::Type(task_type));
+                    self.waiters.wake(&Wake::AnyType);
+                }
+                Wake::Task(_) if waited_for => self.waiters.wake(&wake),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Whether nothing was written of the record.
+fn is_refusal(error: &AppendError) -> bool {
+    matches!(error, AppendError::DiskFull | AppendError::Busy | AppendError::TooLarge(_))
+}
