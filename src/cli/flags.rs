@@ -36,6 +36,7 @@ fn takes_several(setting: &Setting) -> bool {
             | Kind::Hosts
             | Kind::Origins
             | Kind::Globs
+            | Kind::TypeLimits
             | Kind::P2pListen
             | Kind::PeerAddresses
             | Kind::PeerIds
@@ -57,6 +58,7 @@ fn value_name(kind: &Kind) -> &'static str {
         Kind::Hosts => "HOST",
         Kind::Origins => "ORIGIN",
         Kind::Globs => "GLOB",
+        Kind::TypeLimits => "TYPE=COUNT",
         Kind::LogLevels => "LEVEL",
         Kind::Choice(_) => "WORD",
     }

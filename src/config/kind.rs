@@ -112,6 +112,8 @@ pub enum Kind {
     Globs,
     /// Log levels, for all or by target.
     LogLevels,
+    /// Types of tasks with a number each.
+    TypeLimits,
     /// One of a few words.
     Choice(&'static [&'static str]),
 }
@@ -143,6 +145,7 @@ impl Kind {
             Kind::Origins => "origins like https://app.example.com, or *".to_owned(),
             Kind::Globs => "patterns of tool names, like p2p_*".to_owned(),
             Kind::LogLevels => "off, error, warn, info, debug, trace, or TARGET=LEVEL, by commas".to_owned(),
+            Kind::TypeLimits => "TYPE=COUNT, like docker.execute=4".to_owned(),
             Kind::Choice(words) => words.join(" or "),
         }
     }
@@ -179,6 +182,7 @@ impl Kind {
             Kind::Origins => each(raw, read_origin).map(Value::List),
             Kind::Globs => each(raw, read_glob).map(Value::List),
             Kind::LogLevels => read_levels(raw),
+            Kind::TypeLimits => each(raw, read_type_limit).map(Value::List),
             Kind::Choice(words) => {
                 let given = text(raw)?.to_ascii_lowercase();
                 words.contains(&given.as_str()).then_some(Value::Text(given)).ok_or_else(String::new)
@@ -311,6 +315,20 @@ fn read_glob(text: &str) -> Result<String, String> {
         return Err(format!("{text:?} holds what no tool name holds"));
     }
     Glob::new(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The type and the number of `TYPE=COUNT`.
+pub(crate) fn type_limit(text: &str) -> Option<(&str, usize)> {
+    let (name, count) = text.rsplit_once('=')?;
+    let name = name.trim();
+    let count = count.trim().parse().ok().filter(|count| (1..=1_000_000).contains(count))?;
+    (!name.is_empty()).then_some((name, count))
+}
+
+fn read_type_limit(text: &str) -> Result<String, String> {
+    let (name, count) = type_limit(text)
+        .ok_or_else(|| format!("{text:?} is not TYPE=COUNT with a count from 1 to 1000000"))?;
+    Ok(format!("{name}={count}"))
 }
 
 fn read_levels(raw: &Raw) -> Result<Value, String> {

@@ -25,6 +25,7 @@ use crate::limits::Limits;
 pub use crate::observe::LogFormat;
 pub use error::{ConfigError, Problem};
 pub use field::Secret;
+pub(crate) use kind::type_limit;
 pub use kind::{Kind, Raw};
 pub use load::{FlagValue, Loaded, Origin, Sources};
 pub use settings::{Alias, Reading, Setting, settings};
@@ -95,6 +96,20 @@ pub struct ServerConfig {
     pub p2p_heartbeat_ms: u64,
     /// The session that this node says it belongs to.
     pub p2p_session: Option<String>,
+    /// Whether a claim gets the tasks that its peer owns before others.
+    pub p2p_deterministic: bool,
+    /// `always`, `interval` or `none`: when a change of the task queue counts as kept.
+    pub journal_mode: String,
+    /// Milliseconds after which a change is on the medium in mode `interval`.
+    pub journal_interval_ms: u64,
+    /// Whether a damaged journal is taken as far as it is whole, its damaged files set aside.
+    pub journal_repair: bool,
+    /// Whether the end of a task needs the fencing token of its claim.
+    pub require_fencing: bool,
+    /// Types of tasks with how many of them may run at one time, as `TYPE=COUNT`.
+    pub task_type_limits: Vec<String>,
+    /// Milliseconds of waiting that are worth one step of priority; 0: priority is strict.
+    pub task_ageing_ms: u64,
     /// Whether any peer-to-peer tool is offered; without effect unless `p2p` is on.
     pub p2p_tools: bool,
     /// Whether the task queue tools are offered; without effect unless `p2p_tools` is on.
@@ -156,6 +171,13 @@ impl Default for ServerConfig {
             p2p_peer_timeout_ms: 300_000,
             p2p_heartbeat_ms: 10_000,
             p2p_session: None,
+            p2p_deterministic: true,
+            journal_mode: "always".to_owned(),
+            journal_interval_ms: 100,
+            journal_repair: false,
+            require_fencing: false,
+            task_type_limits: Vec::new(),
+            task_ageing_ms: 0,
             p2p_tools: true,
             taskqueue_tools: true,
             workflow_tools: true,

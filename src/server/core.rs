@@ -22,6 +22,7 @@ use crate::observe::{CoreMetrics, RequestIds};
 use crate::p2p::Via;
 use crate::p2p::node::Node;
 use crate::runtime::{self, Activity, AsyncStream, Buf, Listener, Scope, Stream};
+use crate::store::LocalStore;
 
 /// How long an accepting core pauses when the process has no descriptor left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -41,6 +42,8 @@ pub(crate) struct CoreState {
     pub(crate) ids: RequestIds,
     /// This core's own handle: a running call counts on it, and that count stays on the core.
     pub(crate) dispatcher: Dispatcher,
+    /// This core's side of the task queue, where there is one.
+    pub(crate) store: Option<LocalStore>,
     /// Loops that still accept clients of MCP.
     accepting: Cell<usize>,
     /// Its libp2p node, while it serves.
@@ -55,7 +58,9 @@ impl CoreState {
         let ids = RequestIds::new(index);
         let accepting = Cell::new(0);
         let (roster, node) = (Roster::new(), RefCell::default());
-        Rc::new(Self { shared, index, roster, activity, ids, dispatcher, accepting, node, date })
+        let number = u32::try_from(index).unwrap_or(u32::MAX);
+        let store = shared.store.as_ref().map(|store| LocalStore::new(store.clone(), number));
+        Rc::new(Self { shared, index, roster, activity, ids, dispatcher, store, accepting, node, date })
     }
 
     /// This core's libp2p node, where there is one.

@@ -13,6 +13,7 @@ use super::readiness::Start;
 use super::run::{Ended, announce, finish, install_signals};
 use super::serving::run_core;
 use super::setup::{self, Prepared};
+use super::tasks;
 use crate::runtime::{self, Scope};
 
 /// Runs on the caller's executor, as its core 0.
@@ -52,5 +53,5 @@ async fn embedded(server: Server, scope: Option<Scope>) -> Result<Ended, ServerE
         }
     };
     drop(reserved);
-    finish(shutdown, outcome)
+    finish(shutdown, tasks::verdict(&shared, outcome))
 }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::config::ConfigError;
+use crate::journal::JournalError;
 use crate::mcp::RegistryError;
 use crate::runtime::preflight::PreflightError;
 use crate::runtime::{BoxError, RuntimeError};
@@ -33,6 +34,10 @@ pub enum ServerError {
         /// What is wrong with it, and how to mend it.
         problem: String,
     },
+    /// The journal of the task queue cannot be opened.
+    Journal(JournalError),
+    /// The journal of the task queue failed while the server ran; what it acknowledged is there at the next start.
+    JournalFailed(String),
     /// The Host and Origin rules contradict each other.
     Access(String),
     /// An `on_startup` hook failed; nothing was served.
@@ -60,6 +65,8 @@ impl fmt::Display for ServerError {
             Self::Registry(error) => write!(f, "{error}"),
             Self::Bind { address, source } => write!(f, "cannot listen on {address}: {source}"),
             Self::Data { path, problem } => write!(f, "{}: {problem}", path.display()),
+            Self::Journal(error) => write!(f, "{error}"),
+            Self::JournalFailed(reason) => write!(f, "the journal of the task queue has failed: {reason}"),
             Self::Access(message) => f.write_str(message),
             Self::Startup(error) => write!(f, "on_startup failed: {error}"),
             Self::Shutdown(error) => write!(f, "on_shutdown failed: {error}"),
@@ -81,6 +88,7 @@ impl std::error::Error for ServerError {
             Self::Preflight(error) => Some(error),
             Self::Registry(error) => Some(error),
             Self::Bind { source, .. } => Some(source),
+            Self::Journal(error) => Some(error),
             Self::Startup(error) | Self::Shutdown(error) => Some(&**error),
             Self::Core { source, .. } => Some(source),
             _ => None,

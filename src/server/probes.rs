@@ -82,6 +82,7 @@ fn snapshot(shared: &Shared) -> Snapshot {
         blocking_running: shared.threads.running(),
         blocking_waiting: shared.threads.waiting(),
         p2p_peers: p2p::peers_known(shared),
+        tasks: shared.store.as_ref().map(|store| store.stats()),
         cores: cores(shared),
         process: ProcessStats::read(),
     }

@@ -9,7 +9,7 @@ use super::hooks::{CoreHooks, CoreInfo, ShutdownHooks};
 use super::readiness::{Readiness, Start};
 use super::serving::run_core;
 use super::shared::Shared;
-use super::{Server, p2p, probes, setup};
+use super::{Server, p2p, probes, setup, tasks};
 use crate::config::ServerConfig;
 use crate::observe::Phase;
 use crate::runtime::preflight::{self, Plan};
@@ -69,7 +69,7 @@ fn run(server: Server) -> Result<Ended, ServerError> {
         Err(_) => Ended::Stopped,
     };
     shared.stop.stop();
-    let outcome = started.and(join(handles));
+    let outcome = tasks::verdict(&shared, started.and(join(handles)));
     drop(prepared.reserved);
     tracing::info!("ended");
     finish(shutdown, outcome.map(|()| ended))

@@ -13,6 +13,7 @@ use super::exchange::Serves;
 use super::hooks::{CoreHooks, CoreInfo};
 use super::p2p::{self, P2pListeners};
 use super::shared::Shared;
+use super::tasks;
 use crate::observe::Phase;
 use crate::runtime::{
     self, BoxError, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions,
@@ -43,7 +44,7 @@ pub(super) async fn run_core(
     let served = match bind(&core.shared) {
         Ok(listeners) => {
             ready();
-            serve(&core, listeners, parent).await
+            tasks::kept(&core, serve(&core, listeners, parent)).await
         }
         Err(error) => Err(error),
     };
@@ -129,6 +130,7 @@ async fn serve_in(
         scope.spawn("accept probes", core::accept_loop(core.clone(), listener, door, scope.clone()))?;
     }
     scope.spawn("upkeep", upkeep(core.clone(), scope.clone()))?;
+    tasks::begin(core, scope)?;
     match parent {
         Some(parent) => core.shared.stop.stopped().or(parent.cancelled()).await,
         None => core.shared.stop.stopped().await,
@@ -140,6 +142,9 @@ async fn serve_in(
     core.shared.life.advance(Phase::Draining);
     runtime::sleep(Duration::from_millis(core.shared.config.shutdown_delay_ms)).await;
     stoppers.iter().for_each(ListenerStopper::stop);
+    if let Some(store) = &core.shared.store {
+        store.drain();
+    }
     core::drain(core, Instant::now() + Duration::from_millis(core.shared.config.shutdown_grace_ms)).await;
     if let Some(probes) = probes {
         probes.stop();

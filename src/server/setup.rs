@@ -17,13 +17,13 @@ use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
 use super::status::Status;
+use super::tasks;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
 use crate::limits::Bounded;
 use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
 use crate::observe::{Metrics, Names};
 use crate::runtime::{self, Watchdog, WatchdogSettings};
-use crate::tools;
 
 /// A server that is ready to start its cores.
 pub(super) struct Prepared {
@@ -46,7 +46,7 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
     let registry = match server.builtin_tools {
-        true => tools::register(handle.take(), status.clone()),
+        true => crate::tools::register(handle.take(), status.clone()),
         false => handle.take(),
     };
     let variable = |name: &str| std::env::var_os(name);
@@ -58,6 +58,10 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
             p2p::prepare(&config, setup)?
         }
         false => None,
+    };
+    let store = match &p2p {
+        Some(_) => Some(tasks::open(&config, server.default_data_dir, cores.len())?),
+        None => None,
     };
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
@@ -83,6 +87,7 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         started_at,
         probe_address,
         p2p,
+        store,
         limits,
         config,
     });

@@ -16,6 +16,7 @@ use crate::limits::Limits;
 use crate::mcp::Dispatcher;
 use crate::observe::{Metrics, Phase};
 use crate::runtime::{StopFlag, Watchdog};
+use crate::store::Store;
 
 /// One server's shared state.
 pub(crate) struct Shared {
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) life: Life,
     /// None where `p2p` is off, and without sockets.
     pub(crate) p2p: Option<P2p>,
+    /// The task queue and the cache; None where there is no libp2p.
+    pub(crate) store: Option<Arc<Store>>,
 }
 
 impl Shared {

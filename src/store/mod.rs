@@ -44,7 +44,6 @@ pub use error::StoreError;
 pub use local::{LocalStore, QueueCounts, Renewed, Submitted};
 pub use open::RecoveryReport;
 pub use options::{JournalOptions, StoreOptions};
-pub use stats::StoreStats;
 
 use lock::ShortLock;
 use upkeep::Due;

@@ -3,7 +3,7 @@
 use super::core::{Counter, STATUS_CLASSES};
 use super::exposition::{Exposition, Type};
 use super::histogram::{Histogram, Total};
-use super::{CoreMetrics, Metrics, render_p2p};
+use super::{CoreMetrics, Metrics, TaskStats, render_p2p, tasks};
 use crate::limits::Limit;
 use crate::observe::probes::CoreState;
 use crate::observe::process::ProcessStats;
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub blocking_waiting: u64,
     /// libp2p peers that are remembered; `None` where there is no libp2p, and then nothing is said of it.
     pub p2p_peers: Option<u64>,
+    /// The task queue, where there is one.
+    pub tasks: Option<TaskStats>,
     /// The cores as the watchdog sees them; empty without one.
     pub cores: Vec<CoreState>,
     /// The process as the kernel sees it, from [`ProcessStats::read`].
@@ -48,6 +50,9 @@ pub(super) fn render(metrics: &Metrics, snapshot: &Snapshot) -> String {
     sessions(&mut out, snapshot);
     streams(&mut out, snapshot);
     render_p2p::render(&mut out, metrics, snapshot);
+    if let Some(stats) = &snapshot.tasks {
+        tasks::render(&mut out, stats);
+    }
     cores(&mut out, metrics, snapshot);
     process(&mut out, &snapshot.process);
     out.finish()
