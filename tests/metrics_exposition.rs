@@ -11,6 +11,7 @@ use ringmesh::limits::Limit;
 use ringmesh::observe::CoreState;
 use ringmesh::observe::metrics::{
     CONTENT_TYPE, DialFailure, Direction, HandshakeFailure, MAX_TOOL_SERIES, Metrics, Names, Snapshot,
+    TaskStats,
 };
 
 /// Samples by their name with labels, as `name{label="value"}`, and families by name with their type.
@@ -263,7 +264,8 @@ fn counting_on_one_core_while_another_thread_scrapes_loses_nothing() {
 #[test]
 fn every_family_is_documented_and_every_documented_family_exists() {
     let metrics = metrics();
-    let snapshot = Snapshot { p2p_peers: Some(0), ..Snapshot::default() };
+    let tasks = TaskStats { journal: Some(Default::default()), ..TaskStats::default() };
+    let snapshot = Snapshot { p2p_peers: Some(0), tasks: Some(tasks), ..Snapshot::default() };
     let scrape = Scrape::parse(&metrics.render(&snapshot));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/observability.md");
     let text = std::fs::read_to_string(path).unwrap();
