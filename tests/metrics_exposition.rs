@@ -264,7 +264,8 @@ fn counting_on_one_core_while_another_thread_scrapes_loses_nothing() {
 #[test]
 fn every_family_is_documented_and_every_documented_family_exists() {
     let metrics = metrics();
-    let tasks = TaskStats { journal: Some(Default::default()), ..TaskStats::default() };
+    let tasks = ["queued", "running", "completed", "failed", "cancelled"].map(|status| (status, 1));
+    let tasks = TaskStats { tasks, journal: Some(Default::default()), ..TaskStats::default() };
     let snapshot = Snapshot { p2p_peers: Some(0), tasks: Some(tasks), ..Snapshot::default() };
     let scrape = Scrape::parse(&metrics.render(&snapshot));
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/observability.md");
