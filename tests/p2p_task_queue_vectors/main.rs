@@ -18,7 +18,9 @@ use recordings::Recording;
 use ringmesh::limits::Limits;
 use ringmesh::p2p::access::Policy;
 use ringmesh::p2p::line::LineReader;
-use ringmesh::p2p::task_queue::{CallTool, Caller, Now, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome};
+use ringmesh::p2p::task_queue::{
+    CallTool, Caller, Now, Services, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome,
+};
 use ringmesh::p2p::{LocalBoxFuture, PeerId, Remote, Via};
 
 const FILES: [&str; 5] =
@@ -66,7 +68,11 @@ fn exchange(queue: &TaskQueue, recording: &Recording, caller: &Caller<'_>) -> St
     for bytes in &recording.reads {
         let answered = match reader.feed(bytes) {
             Ok(false) => continue,
-            Ok(true) => block_on(queue.answer(reader.line(), caller, &RecordedTools)),
+            Ok(true) => block_on(queue.answer(
+                reader.line(),
+                caller,
+                &Services { tools: &RecordedTools, store: None },
+            )),
             Err(error) => queue.refuse_line(error),
         };
         return String::from_utf8(answered.json).unwrap();
@@ -121,7 +127,7 @@ fn replay(file: &'static str) -> HashSet<usize> {
     for recording in &recordings {
         now = Now { instant: now.instant + Duration::from_millis(3), unix_s: now.unix_s + 0.003 };
         let context = format!("{file} {}: {}", recording.case, cut(&recording.json().to_string()));
-        let line = exchange(&queue, recording, &Caller { remote: &remote, now });
+        let line = exchange(&queue, recording, &Caller { remote: Some(&remote), now });
         assert!(!line.contains('\n') && line.len() < (1 << 20) - 1);
         let mut ours = normalised(&line, NODE);
         let mut expected = match &recording.answer {

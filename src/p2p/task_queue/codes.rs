@@ -35,6 +35,8 @@ codes! {
     UnknownOp "unknown_op";
     /// `worker_id` is missing.
     MissingWorkerId "missing_worker_id";
+    /// `peer_id` is missing, and no transport says who asks.
+    MissingPeerId "missing_peer_id";
     /// `task_id` is missing.
     MissingTaskId "missing_task_id";
     /// `tool` is missing.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{CallTool, Caller, ErrorCode, Now, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome};
+use super::{CallTool, Caller, ErrorCode, Now, Services, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome};
 use crate::limits::Limits;
 use crate::p2p::access::Policy;
 use crate::p2p::line::{LineError, LineReader};
@@ -93,8 +93,8 @@ pub(crate) fn fuzz_request(data: &[u8]) {
 fn answer(target: &Target, line: &[u8]) {
     for remote in &target.remotes {
         let now = Now { instant: target.start, unix_s: 1.8e9 };
-        let caller = Caller { remote, now };
-        let answering = target.queue.answer(line, &caller, &Mirror);
+        let caller = Caller { remote: Some(remote), now };
+        let answering = target.queue.answer(line, &caller, &Services { tools: &Mirror, store: None });
         let answered = futures_lite::future::block_on(answering);
         let is_json =
             std::str::from_utf8(line).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());

@@ -58,9 +58,13 @@ impl TaskQueue {
         caller: &Caller<'_>,
         full_access: bool,
     ) -> Result<(String, Option<Limit>), Refusal> {
-        let transport = &*caller.remote.principal;
+        let transport = caller.transport();
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
         let peer = hint.as_deref().unwrap_or(transport);
+        if peer.is_empty() {
+            let message = "peer_id says which peer or worker is alive";
+            return Err(Refusal::new(ErrorCode::MissingPeerId, message));
+        }
         let mut heard = Heard::default();
         if full_access {
             heard = self.hear(peer, hint.as_deref(), None, fields.raw(Field::Clock), caller);
@@ -78,7 +82,7 @@ impl TaskQueue {
     /// Takes note of who claims, with what it says of its clock.
     pub(super) fn note_claim(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<Heard, Refusal> {
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
-        let peer = hint.as_deref().unwrap_or(&caller.remote.principal);
+        let peer = hint.as_deref().unwrap_or(caller.transport());
         let worker = name(fields, &[Field::WorkerId])?.unwrap_or_default();
         let types = [Field::SupportedTaskTypes, Field::TaskTypes];
         let types = fields.list(&types, MAX_TASK_TYPES, MAX_TASK_TYPES_BYTES);
@@ -100,7 +104,7 @@ impl TaskQueue {
         let clock = clock.filter(|raw| raw.starts_with('{')).map(|raw| PeerClock::read(raw, max));
         let report = Report {
             peer_id,
-            transport_peer_id: &caller.remote.principal,
+            transport_peer_id: caller.transport(),
             peer_hint: hint.unwrap_or_default(),
             worker,
         };
@@ -163,7 +167,7 @@ impl TaskQueue {
             return Err(HeartbeatError::Refused(error.chars().take(MAX_NAME_BYTES).collect()));
         }
         if self.options.policy.access(remote, None) {
-            let caller = Caller { remote, now };
+            let caller = Caller { remote: Some(remote), now };
             self.hear(&remote.principal, None, None, None, &caller);
         }
         Ok(())

@@ -10,7 +10,7 @@ use super::fields::{Field, Fields};
 use super::members::Members;
 use super::operations::{Needs, OPERATIONS, Operation, Part};
 use super::refusal::Refusal;
-use super::{Answered, CallTool, Caller, Scheduler, ToolCall, status, tools};
+use super::{Answered, Caller, Scheduler, Services, ToolCall, status, tools};
 use crate::limits::{Limit, Limits};
 use crate::mcp::{json, lock};
 use crate::p2p::access::Policy;
@@ -83,7 +83,7 @@ impl TaskQueue {
     }
 
     /// Answers one request: a line without its newline, or a JSON object from elsewhere. Only `call_tool` waits.
-    pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, tools: &dyn CallTool) -> Answered {
+    pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, services: &Services<'_>) -> Answered {
         let mut operation = None;
         let (name, call) = match self.begin(request, caller, &mut operation) {
             Ok(Begun::Answer(json, limit)) => {
@@ -96,9 +96,9 @@ impl TaskQueue {
                     arguments: &asked.arguments,
                     timeout: asked.timeout,
                     full_access,
-                    remote: caller.remote,
+                    principal: caller.transport(),
                 };
-                (asked.name.clone(), tools.call(call).await)
+                (asked.name.clone(), services.tools.call(call).await)
             }
         };
         let mut error = None;
@@ -171,13 +171,14 @@ impl TaskQueue {
 
     /// Whether the caller has full access. Without the token that is configured there is no access at all.
     fn authenticate(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<bool, Refusal> {
+        let Some(remote) = caller.remote else { return Ok(true) };
         let policy = &self.options.policy;
         let token = fields.string(Field::Token);
         if policy.has_token() && !policy.matches(token.as_deref()) {
             let message = "this node has a shared token, and a request carries it as token";
             return Err(Refusal::new(ErrorCode::Unauthorized, message));
         }
-        Ok(policy.access(caller.remote, token.as_deref()))
+        Ok(policy.access(remote, token.as_deref()))
     }
 
     /// What every operation is checked for: who may ask, what is switched off, what must be there.

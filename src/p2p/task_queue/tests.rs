@@ -52,8 +52,12 @@ fn now() -> Now {
 }
 
 fn ask(queue: &TaskQueue, remote: &Remote, request: &Value) -> (Value, Answered) {
-    let caller = Caller { remote, now: now() };
-    let answered = block_on(queue.answer(request.to_string().as_bytes(), &caller, &Tools));
+    let caller = Caller { remote: Some(remote), now: now() };
+    let answered = block_on(queue.answer(
+        request.to_string().as_bytes(),
+        &caller,
+        &Services { tools: &Tools, store: None },
+    ));
     let answer: Value = serde_json::from_slice(&answered.json).unwrap();
     assert_eq!(answer["peer_id"], "12D3KooWme");
     assert_eq!(answer["ok"] == false, answered.error.is_some());

@@ -7,7 +7,7 @@ use super::codes::{ErrorCode, asks_for_retry};
 use super::fields::{Field, Fields};
 use super::refusal::Refusal;
 use crate::mcp::json;
-use crate::p2p::{LocalBoxFuture, Remote};
+use crate::p2p::LocalBoxFuture;
 
 /// How long a tool may take where the caller does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
@@ -32,8 +32,8 @@ pub struct ToolCall<'a> {
     pub timeout: Duration,
     /// Whether the caller may call tools that change something.
     pub full_access: bool,
-    /// Who asks.
-    pub remote: &'a Remote,
+    /// Who asks: the id that the peer proved, or empty for a client of this node's own tools.
+    pub principal: &'a str,
 }
 
 /// What became of a call.

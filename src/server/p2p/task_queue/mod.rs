@@ -22,7 +22,7 @@ use super::mcp::TaskQueueRpc;
 use crate::config::ServerConfig;
 use crate::observe::CoreMetrics;
 use crate::p2p::access::Policy;
-use crate::p2p::task_queue::{Answered, Caller, Now, TaskQueue, TaskQueueOptions};
+use crate::p2p::task_queue::{Answered, Caller, Now, Services, TaskQueue, TaskQueueOptions};
 use crate::p2p::{LocalBoxFuture, PeerId, Remote};
 use crate::server::core::CoreState;
 use tools::Tools;
@@ -70,8 +70,9 @@ impl TaskQueueHost {
         let now = now();
         let _counted = InProgress::new(self.core.metrics());
         let tools = Tools { core: &self.core };
-        let caller = Caller { remote, now };
-        let answering = AssertUnwindSafe(self.queue.answer(request, &caller, &tools));
+        let caller = Caller { remote: Some(remote), now };
+        let services = Services { tools: &tools, store: self.core.store.as_ref() };
+        let answering = AssertUnwindSafe(self.queue.answer(request, &caller, &services));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| {
             self.core.metrics().panicked();
             tracing::error!(core = self.core.index, "a request of the task queue RPC ended in a panic");
