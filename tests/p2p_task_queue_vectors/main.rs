@@ -14,7 +14,6 @@ use futures_lite::future::block_on;
 use serde_json::{Value, json};
 
 use differences::DIFFERENCES;
-use recordings::Recording;
 use ringmesh::limits::Limits;
 use ringmesh::p2p::access::Policy;
 use ringmesh::p2p::line::LineReader;
