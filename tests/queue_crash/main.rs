@@ -1,5 +1,5 @@
 //! The task queue under SIGKILL: clients work, the server dies again and again, and a ledger of what was acknowledged is held
-//! against what is there after each start. `RINGMESH_CRASHES` says how often, `RINGMESH_CRASH_SEED` when.
+//! against what is there after each start. `QUEUE_CRASHES` says how often, `QUEUE_CRASH_SEED` when.
 
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
@@ -78,7 +78,7 @@ fn number(name: &str, default: u64) -> u64 {
 
 #[test]
 fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
-    let (crashes, seed) = (number("RINGMESH_CRASHES", 100), number("RINGMESH_CRASH_SEED", 1));
+    let (crashes, seed) = (number("QUEUE_CRASHES", 100), number("QUEUE_CRASH_SEED", 1));
     let mut random = Random(seed);
     let folder = tempfile::tempdir().unwrap();
     let ledger = Arc::new(Ledger::default());

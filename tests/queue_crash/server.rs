@@ -27,7 +27,7 @@ impl Server {
         }
         command.arg("--data-dir").arg(data_dir).env("NO_COLOR", "1");
         let mut process =
-            command.stdin(Stdio::null()).stderr(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+            command.stdin(Stdio::null()).stderr(Stdio::inherit()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
         let address = lines.find_map(|line| {
             let line = line.unwrap();
