@@ -8,7 +8,7 @@ mod peer_clock;
 mod python;
 
 pub use clock::{MAX_COUNT, MAX_NODE_ID_BYTES, MerkleClock};
-pub use owner::{owner, task_hash};
+pub use owner::{Owners, owner, task_hash};
 pub use peer_clock::{ClockError, PeerClock};
 
 use sha2::{Digest, Sha256};

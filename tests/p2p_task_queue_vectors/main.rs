@@ -57,6 +57,7 @@ fn task_queue() -> TaskQueue {
         call_tool: true,
         cache: true,
         session: "".into(),
+        deterministic: true,
         peer_timeout: Duration::from_secs(300),
         limits: Limits::default(),
     })

@@ -4,6 +4,7 @@
 //! ([`ErrorCode`]). The order of the checks is that of the protocol: the line, its JSON, that it is an object, who
 //! asks, the operation, its fields. The main path is [`TaskQueue::answer`].
 
+mod claims;
 mod codes;
 mod fields;
 pub(crate) mod fuzz;
@@ -12,10 +13,15 @@ mod operations;
 mod peers;
 mod queue;
 mod refusal;
+mod renewals;
 mod status;
+mod submits;
+mod task_json;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod values;
 
 use std::sync::Arc;
 use std::time::Instant;

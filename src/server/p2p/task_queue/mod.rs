@@ -41,6 +41,7 @@ pub(crate) fn task_queue(config: &ServerConfig, peer_id: &str) -> Arc<TaskQueue>
         call_tool: config.p2p_call_tool,
         cache: config.p2p_cache,
         session: config.p2p_session.as_deref().unwrap_or_default().into(),
+        deterministic: config.p2p_deterministic,
         peer_timeout: std::time::Duration::from_millis(config.p2p_peer_timeout_ms),
         limits: config.limits.clone(),
     }))
