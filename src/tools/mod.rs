@@ -2,6 +2,7 @@
 
 mod echo;
 mod server_status;
+pub(crate) mod task_queue;
 #[cfg(test)]
 mod tests;
 
