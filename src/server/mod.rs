@@ -30,6 +30,7 @@ mod setup;
 mod shared;
 mod sse;
 mod status;
+mod task_tools;
 mod tasks;
 
 use std::net::SocketAddr;

@@ -17,6 +17,7 @@ use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
 use super::status::Status;
+use super::task_tools::{self, ServerId};
 use super::tasks;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
@@ -45,10 +46,13 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let started_at = Instant::now();
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
+    let id = ServerId::new();
     let registry = match server.builtin_tools {
         true => crate::tools::register(handle.take(), status.clone()),
         false => handle.take(),
     };
+    // Without sockets there are no peers, and no queue.
+    let registry = if sockets { task_tools::register(registry, &config, &limits, id) } else { registry };
     let variable = |name: &str| std::env::var_os(name);
     let keys = key_file::keys(config.data_dir.as_deref(), server.default_data_dir, variable)?;
     let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, server.info, &threads) };
@@ -66,11 +70,15 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
+    if let Some(store) = &store {
+        task_tools::tell_changes(store, &dispatcher);
+    }
     let names = names(&dispatcher);
     tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
     hooks.start().map_err(ServerError::Startup)?;
     let watchdog = sockets.then(|| watchdog(&config, &names)).transpose()?;
     let shared = Arc::new(Shared {
+        id,
         access,
         budget: Budget::new(limits.max_buffered_bytes),
         inflight: Bounded::new(limits.max_inflight_requests),

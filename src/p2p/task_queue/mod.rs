@@ -12,6 +12,7 @@ mod members;
 mod operations;
 mod peers;
 mod queue;
+mod readable;
 mod refusal;
 mod renewals;
 mod status;

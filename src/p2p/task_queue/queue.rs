@@ -20,6 +20,8 @@ use crate::store::LocalStore;
 
 /// An answer stays below this: with its newline, or in the frame of another protocol, it takes less than 1 MiB.
 pub(super) const MAX_ANSWER_BYTES: usize = (1 << 20) - (4 << 10);
+/// Who a client of this node's own tools is to the tools that it calls.
+const LOCAL_PRINCIPAL: &str = "anonymous";
 /// The name under which every node of this protocol keeps its clock.
 const CLOCK_NODE: &str = "taskqueue-service";
 
@@ -131,7 +133,7 @@ impl TaskQueue {
             arguments: &asked.arguments,
             timeout: asked.timeout,
             full_access,
-            principal: caller.transport(),
+            principal: caller.remote.map_or(LOCAL_PRINCIPAL, |remote| &remote.principal),
         };
         let outcome = services.tools.call(call).await;
         let mut error = None;

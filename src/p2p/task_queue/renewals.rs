@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::fields::{Field, Fields};
+use super::readable;
 use super::refusal::Refusal;
 use crate::mcp::Scanner;
 use crate::mcp::json::Object;
@@ -86,10 +87,14 @@ async fn report(raw: &str, name: &str, store: &LocalStore) -> Result<(), (String
     let Some(id) = TaskId::parse(&text) else { return Err((text, "task_not_found")) };
     let Ok(token) = fields.token(Field::FencingToken) else { return Err((text, "invalid_field")) };
     let logs = fields.list(&[Field::Logs], MAX_LOG_LINES, MAX_LOG_BYTES);
+    let news = fields.first(&[Field::Progress]);
+    if readable::check("progress", news).is_err() {
+        return Err((text, "invalid_value"));
+    }
     let progress = Progress {
         id,
         proof: Proof { token, name: Some(name.into()) },
-        progress: fields.first(&[Field::Progress]).map(Arc::from),
+        progress: news.map(Arc::from),
         logs: logs.into_iter().map(Arc::from).collect(),
     };
     store.progress(&progress).await.map(drop).map_err(|error| (text, error.code()))

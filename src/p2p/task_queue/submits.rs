@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use super::fields::{Field, Fields};
+use super::readable;
 use super::refusal::Refusal;
 use crate::queue::{Now, Submit, TaskId};
 
@@ -17,6 +18,7 @@ pub(super) fn read(fields: &Fields<'_>, id: TaskId, now: Now, max_depth: usize) 
         Some(raw) if raw.starts_with('{') => Cow::Borrowed(raw),
         other => Cow::Owned(format!("{{\"payload\":{}}}", other.unwrap_or("null"))),
     };
+    readable::check("payload", Some(&payload))?;
     let inside = Fields::read(payload.as_bytes(), max_depth)?;
     let both = [fields, &inside];
     let text = |names: &[Field]| both.iter().find_map(|fields| fields.text(names)).map(Arc::from);

@@ -42,12 +42,19 @@ fn write(task: &Task, now: Now, payload: bool, result: bool) -> String {
         object.raw("result", state.result.as_deref().filter(|_| result).unwrap_or("null"));
         text_or_null(object, "error", state.error.as_deref());
         object.raw("priority", &core.priority.to_string());
-        object.raw("attempts", &state.attempts.to_string());
+        object.raw("attempt", &state.attempts.to_string());
         object.raw("max_attempts", &core.max_attempts.to_string());
-        if state.status == Status::Running {
+        text_or_null(object, "idempotency_key", core.idempotency_key.as_deref());
+        let at =
+            |mono_ms: i64| seconds(now.wall_ms.saturating_add_signed(mono_ms.saturating_sub(now.mono_ms)));
+        let waits = state.status == Status::Queued && state.not_before_ms > now.mono_ms;
+        object.raw("next_attempt_at", &if waits { at(state.not_before_ms) } else { "0.0".to_owned() });
+        let runs = state.status == Status::Running;
+        object.raw("lease_until", &if runs { at(state.lease_until_ms) } else { "null".to_owned() });
+        // A heartbeat leaves no trace but the lease that it renewed.
+        object.raw("heartbeat_at", "null");
+        if runs {
             object.raw("fencing_token", &state.token.to_string());
-            let left_ms = state.lease_until_ms.saturating_sub(now.mono_ms);
-            object.raw("lease_expires_at", &seconds(now.wall_ms.saturating_add_signed(left_ms)));
         }
         if state.dead {
             object.raw("dead_letter", "true");

@@ -10,6 +10,7 @@ use super::codes::ErrorCode;
 use super::fields::{Field, Fields};
 use super::operations::Operation;
 use super::queue::{MAX_ANSWER_BYTES, TaskQueue};
+use super::readable;
 use super::refusal::Refusal;
 use super::submits;
 use super::task_json::{self, Omit};
@@ -102,10 +103,12 @@ impl TaskQueue {
             Some("cancelled") => Outcome::Cancelled,
             Some(_) => Outcome::Failed { retryable: fields.flag(Field::Retryable) },
         };
+        let result = fields.first(&[Field::Result]);
+        readable::check("result", result)?;
         let complete = Complete {
             id,
             outcome,
-            result: fields.first(&[Field::Result]).map(Arc::from),
+            result: result.map(Arc::from),
             error: fields.as_given(Field::Error).map(Arc::from),
             token: fields.token(Field::FencingToken)?,
         };

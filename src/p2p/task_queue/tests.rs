@@ -295,7 +295,7 @@ fn a_task_goes_its_way() {
         asked.ask(json!({"op": "claim_next", "worker_id": 7, "supported_task_types": ["t"], "lease_s": 60}));
     let claimed = &claimed["task"];
     assert_eq!((&claimed["task_id"], &claimed["assigned_worker"]), (&json!(id), &json!("7")));
-    let left = claimed["lease_expires_at"].as_f64().unwrap() - asked.store.now().wall_ms as f64 / 1e3;
+    let left = claimed["lease_until"].as_f64().unwrap() - asked.store.now().wall_ms as f64 / 1e3;
     assert!((50.0..=60.5).contains(&left), "{left}");
     let beat = json!({"op": "heartbeat", "worker_id": "7", "progress": [
         {"task_id": id, "progress": {"done": 1}, "logs": ["one", "two"]}, {"task_id": "ff"}]});

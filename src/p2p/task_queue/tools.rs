@@ -32,7 +32,7 @@ pub struct ToolCall<'a> {
     pub timeout: Duration,
     /// Whether the caller may call tools that change something.
     pub full_access: bool,
-    /// Who asks: the id that the peer proved, or empty for a client of this node's own tools.
+    /// Who asks: the id that the peer proved.
     pub principal: &'a str,
 }
 

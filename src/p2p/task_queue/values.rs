@@ -3,6 +3,7 @@
 use super::fields::{Field, Fields};
 use super::operations::Operation;
 use super::queue::TaskQueue;
+use super::readable;
 use super::tasks::Answer;
 use crate::store::LocalStore;
 
@@ -31,6 +32,7 @@ impl TaskQueue {
             Operation::CacheSet => {
                 match fields.raw(Field::Value).filter(|raw| *raw != "null") {
                     Some(value) => {
+                        readable::check("value", Some(value))?;
                         let ttl_s = fields.number_if_any(Field::TtlS).unwrap_or(0.0).max(0.0);
                         // A time that rounds to nothing is short, not endless.
                         let ttl_ms = if ttl_s > 0.0 { ((ttl_s * 1e3) as u64).max(1) } else { 0 };

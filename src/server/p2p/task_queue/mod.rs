@@ -61,6 +61,18 @@ pub(crate) fn now() -> Now {
     Now { instant: Instant::now(), unix_s: since.map_or(0.0, |since| since.as_secs_f64()) }
 }
 
+/// Answers a request of a client of this node's own tools, which are counted by themselves.
+pub(crate) async fn answer_own(core: &Rc<CoreState>, queue: &TaskQueue, request: &[u8]) -> Answered {
+    let tools = Tools { core };
+    let caller = Caller { remote: None, now: now() };
+    let answered =
+        queue.answer(request, &caller, &Services { tools: &tools, store: core.store.as_ref() }).await;
+    if let Some(limit) = answered.limit {
+        core.metrics().hit(limit);
+    }
+    answered
+}
+
 impl TaskQueueHost {
     pub(crate) fn new(core: Rc<CoreState>, queue: Arc<TaskQueue>) -> Rc<TaskQueueHost> {
         Rc::new(TaskQueueHost { core, queue })
