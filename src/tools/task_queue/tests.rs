@@ -225,6 +225,10 @@ impl TaskQueueNode for Fake {
         })
     }
 
+    fn may_read(&self, _: bool) -> Result<(), Refused> {
+        Ok(())
+    }
+
     fn max_json_depth(&self) -> usize {
         64
     }
