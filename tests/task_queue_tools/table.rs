@@ -95,7 +95,7 @@ fn a_task_goes_from_its_submit_to_its_end() {
             &[
                 ("/task/status", json!("running")),
                 ("/task/assigned_worker", json!("w")),
-                ("/task/attempts", json!(1)),
+                ("/task/attempt", json!(1)),
             ],
         )
         .keep("/task/fencing_token", "token"),
