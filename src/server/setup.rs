@@ -22,7 +22,7 @@ use super::tasks;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
 use crate::limits::Bounded;
-use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
+use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, Registry, ServerInfo};
 use crate::observe::{Metrics, Names};
 use crate::runtime::{self, Watchdog, WatchdogSettings};
 
@@ -48,11 +48,9 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let status = Arc::new(Status::new(started_at));
     let id = ServerId::new();
     let registry = match server.builtin_tools {
-        true => crate::tools::register(handle.take(), status.clone()),
+        true => builtin(handle.take(), &config, &status, sockets.then_some(id)),
         false => handle.take(),
     };
-    // Without sockets there are no peers, and no queue.
-    let registry = if sockets { task_tools::register(registry, &config, &limits, id) } else { registry };
     let variable = |name: &str| std::env::var_os(name);
     let keys = key_file::keys(config.data_dir.as_deref(), server.default_data_dir, variable)?;
     let options = McpOptions { request_state_keys: keys, ..mcp_options(&config, server.info, &threads) };
@@ -100,6 +98,21 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         config,
     });
     Ok(Prepared { shared, hooks, readiness: server.readiness, signals: server.signals, reserved })
+}
+
+/// Adds the tools that come along. Those of the task queue only where there are sockets, which `id` stands for: without
+/// them there are no peers, and no queue.
+fn builtin(
+    registry: Registry,
+    config: &ServerConfig,
+    status: &Arc<Status>,
+    id: Option<ServerId>,
+) -> Registry {
+    let registry = crate::tools::register(registry, status.clone());
+    match id {
+        Some(id) => task_tools::register(registry, config, &config.limits, id),
+        None => registry,
+    }
 }
 
 /// What metrics are labelled with.

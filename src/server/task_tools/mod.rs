@@ -83,6 +83,17 @@ impl TaskQueueNode for CoreState {
         Box::pin(async move { peer::ask(&self, &target, request, patience).await })
     }
 
+    fn may_read(&self, full_access: bool) -> Result<(), Refused> {
+        match &self.shared.p2p {
+            Some(p2p) if !full_access && p2p.policy.has_token() => {
+                let message = "this node has a shared token, and whoever does not show it learns nothing of its \
+                               tasks and peers";
+                Err(Refused::new("unauthorized", message))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn max_json_depth(&self) -> usize {
         usize::try_from(self.shared.limits.max_json_depth).unwrap_or(usize::MAX)
     }
@@ -100,10 +111,8 @@ impl TaskQueueNode for CoreState {
 /// there is a shared token.
 async fn here(core: &Rc<CoreState>, request: &str, full_access: bool) -> Answer {
     let Some(p2p) = &core.shared.p2p else { return no_queue().into() };
-    if !full_access && p2p.policy.has_token() {
-        let message =
-            "this node has a shared token, and whoever does not show it learns nothing of its tasks";
-        return Refused::new("unauthorized", message).into();
+    if let Err(refused) = core.may_read(full_access) {
+        return refused.into();
     }
     let answered = answer_own(core, &p2p.task_queue, request.as_bytes()).await;
     let ok = answered.error.is_none();

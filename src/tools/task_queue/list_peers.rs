@@ -108,6 +108,9 @@ impl ListPeers {
 }
 
 async fn list(node: Rc<dyn TaskQueueNode>, asked: &Asked, context: &Context) -> Answer {
+    if let Err(refused) = node.may_read(context.has_full_access()) {
+        return refused.into();
+    }
     let peers = node.peers(asked.limit);
     let statuses = match asked.status {
         Some(how) => statuses(&node, &peers, how, context).await,

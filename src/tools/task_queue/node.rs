@@ -26,6 +26,12 @@ pub(crate) trait TaskQueueNode {
         patience: Duration,
     ) -> LocalBoxFuture<'static, Result<String, Refused>>;
 
+    /// Whether a caller may read at all.
+    ///
+    /// # Errors
+    /// It shows no shared token, though there is one.
+    fn may_read(&self, full_access: bool) -> Result<(), Refused>;
+
     /// How deep JSON may nest.
     fn max_json_depth(&self) -> usize;
 

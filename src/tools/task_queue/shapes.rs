@@ -141,17 +141,25 @@ pub(super) struct Task {
     result: Option<AnyJson>,
     /// Why it failed.
     error: Option<AnyJson>,
-    /// Proves this claim and no other; pass it to complete_task.
-    fencing_token: Option<u64>,
-    /// When the claim ends unless it is renewed, in seconds since 1970.
-    lease_expires_at: Option<f64>,
-    /// How often it was claimed.
-    attempts: Option<u64>,
-    max_attempts: Option<u64>,
     /// 1 to 10; 10 is claimed first.
     priority: Option<i64>,
+    /// How often it was claimed.
+    attempt: Option<u64>,
+    max_attempts: Option<u64>,
+    /// The key that it was submitted with.
+    idempotency_key: Option<String>,
+    /// Where it waits for its time: when that is, in seconds since 1970; 0 otherwise.
+    next_attempt_at: Option<f64>,
+    /// When the claim ends unless it is renewed, in seconds since 1970; null where nobody holds the task.
+    lease_until: Option<f64>,
+    /// When its holder was last heard of, where the node keeps that.
+    heartbeat_at: Option<f64>,
+    /// Proves this claim and no other; pass it to complete_task.
+    fencing_token: Option<u64>,
     /// True once its attempts are used up.
     dead_letter: Option<bool>,
+    /// Members that were too long for the answer: payload, result.
+    omitted: Option<Vec<String>>,
 }
 
 /// A peer.
