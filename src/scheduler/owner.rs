@@ -21,7 +21,7 @@ pub fn owner<'a>(
     peers.into_iter().min_by_key(|peer| (distance(&wanted, &Sha256::digest(peer.as_bytes())), *peer))
 }
 
-fn distance(a: &[u8], b: &[u8]) -> u32 {
+pub(super) fn distance(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 

@@ -49,6 +49,11 @@ impl PeerClock {
         Ok(PeerClock { vector })
     }
 
+    /// The events known of a node; 0 where it is not known.
+    pub(super) fn count(&self, node_id: &str) -> u64 {
+        self.vector.get(node_id).copied().unwrap_or(0)
+    }
+
     /// The nodes and their counts.
     pub fn entries(&self) -> impl Iterator<Item = (&str, u64)> {
         self.vector.iter().map(|(node, count)| (&**node, *count))
