@@ -5,6 +5,7 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -29,7 +30,8 @@ pub struct MerkleClock {
     vector: BTreeMap<Box<str>, u64>,
     max_entries: usize,
     text_bytes: usize,
-    root: Box<str>,
+    /// Computed when it is asked for: most events come in between.
+    root: OnceLock<Box<str>>,
 }
 
 impl MerkleClock {
@@ -40,17 +42,16 @@ impl MerkleClock {
             vector: BTreeMap::new(),
             max_entries: max_entries.max(1),
             text_bytes: 0,
-            root: Box::default(),
+            root: OnceLock::new(),
         };
         clock.raise(node_id, 0);
-        clock.update_root();
         clock
     }
 
     /// Counts an event of its own. At [`MAX_COUNT`] it stays there.
     pub fn tick(&mut self) {
         self.count_event();
-        self.update_root();
+        self.forget_root();
     }
 
     /// Takes over what another clock knows more of, and counts that as an event. Returns how many entries were left out
@@ -75,7 +76,7 @@ impl MerkleClock {
 
     /// The digest, 64 lower-case hexadecimal digits.
     pub fn root(&self) -> &str {
-        &self.root
+        self.root.get_or_init(|| root_of(&self.vector, self.text_bytes).into())
     }
 
     /// The events known of a node.
@@ -93,7 +94,7 @@ impl MerkleClock {
         for (node, count) in entries {
             self.raise(node, count.min(MAX_COUNT));
         }
-        self.update_root();
+        self.forget_root();
     }
 
     /// How many nodes it knows of.
@@ -127,8 +128,8 @@ impl MerkleClock {
         true
     }
 
-    fn update_root(&mut self) {
-        self.root = root_of(&self.vector, self.text_bytes).into();
+    fn forget_root(&mut self) {
+        self.root = OnceLock::new();
     }
 }
 
@@ -154,7 +155,7 @@ impl Serialize for MerkleClock {
         let mut clock = serializer.serialize_struct("MerkleClock", 3)?;
         clock.serialize_field("node_id", &self.node_id)?;
         clock.serialize_field("vector", &self.vector)?;
-        clock.serialize_field("merkle_root", &self.root)?;
+        clock.serialize_field("merkle_root", self.root())?;
         clock.end()
     }
 }
@@ -176,7 +177,7 @@ mod tests {
         for (node, count) in vector.as_object().unwrap() {
             assert!(clock.raise(node, count.as_u64().unwrap()));
         }
-        clock.update_root();
+        clock.forget_root();
         clock
     }
 

@@ -92,7 +92,7 @@ impl Scheduler {
         let (mut tasks, mut through, mut bytes) = (Vec::new(), after, 0);
         let mut more = false;
         for entry in self.table.feed(after, horizon) {
-            bytes += entry.image.bytes();
+            bytes += entry.bytes;
             let is_full = tasks.len() >= self.settings.max_fetch_tasks || bytes > self.settings.max_fetch_bytes;
             if is_full && !tasks.is_empty() {
                 more = true;
@@ -102,6 +102,17 @@ impl Scheduler {
             through = entry.sequence;
         }
         Fetched { feed: self.feed.clone(), after, tasks, through, more }
+    }
+
+    /// Leaves out of a page what is known here already, which is most of it where nodes are many. Then comes
+    /// [`super::Verifier::check`], outside of the lock, and then [`Scheduler::take_fetched`].
+    pub fn sift(&self, mut fetched: Fetched) -> Fetched {
+        let is_news = |image: &Image| {
+            let known = self.table.get(&image.task.task_id).map(|entry| &entry.image);
+            known.is_none_or(|known| known.join(image, self.mutant) != *known)
+        };
+        fetched.tasks.retain(is_news);
+        fetched
     }
 
     /// Takes over what a peer answered. Once that is committed, its acknowledgement can be sent.

@@ -164,7 +164,7 @@ impl Scheduler {
             }
             record.put(entry.sequence, &entry.image, entry.until_ms, now);
             count += 1;
-            bytes += entry.image.bytes();
+            bytes += entry.bytes;
         }
         (record.bytes(now), None)
     }

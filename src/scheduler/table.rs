@@ -14,6 +14,8 @@ pub(super) struct Entry {
     pub(super) sequence: u64,
     /// When it is given out again, on the monotonic clock, while this node holds it and somebody has it.
     pub(super) until_ms: i64,
+    /// At most so many bytes as JSON.
+    pub(super) bytes: usize,
     /// Whether a change of it is being committed; then nothing else happens to it.
     is_hidden: bool,
 }
@@ -76,9 +78,10 @@ impl Table {
     pub(super) fn put(&mut self, image: Image, sequence: u64, until_ms: i64) {
         let id: Arc<str> = (&*image.task.task_id).into();
         self.remove(&id);
-        self.bytes += image.bytes();
+        let bytes = image.bytes();
+        self.bytes += bytes;
         self.feed.insert(sequence, id.clone());
-        self.tasks.insert(id.clone(), Entry { image, sequence, until_ms, is_hidden: true });
+        self.tasks.insert(id.clone(), Entry { image, sequence, until_ms, bytes, is_hidden: true });
         *self.count(&id) += 1;
         self.show(&id);
     }
@@ -90,7 +93,7 @@ impl Table {
         }
         *self.count(id) -= 1;
         let Some(entry) = self.tasks.remove(id) else { return };
-        self.bytes -= entry.image.bytes();
+        self.bytes -= entry.bytes;
         self.feed.remove(&entry.sequence);
     }
 

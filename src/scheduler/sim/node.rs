@@ -36,7 +36,7 @@ pub(super) struct Node {
 }
 
 fn settings() -> Settings {
-    Settings { assignment_ms: 200_000, max_fetch_tasks: 3, ..Settings::default() }
+    Settings { assignment_ms: 200_000, peer_record_ms: 200_000, max_fetch_tasks: 3, ..Settings::default() }
 }
 
 impl Node {

@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 use super::super::mutant::Mutant;
-use super::super::{Ack, Answer, Fetch, Fetched, PeerBeat, Step, Submit};
+use super::super::{Ack, Answer, Fetch, Fetched, PeerBeat, PeerClock, Step, Submit};
 use super::node::Node;
 use super::plan::{END_MS, HEAL_MS, Plan, SECOND};
 use super::random::Random;
 use crate::queue::Change;
 
-const BEAT_MS: u64 = 45 * SECOND;
-const TICK_MS: u64 = 20 * SECOND;
-const WORK_MS: u64 = 15 * SECOND;
+const BEAT_MS: u64 = 75 * SECOND;
+const TICK_MS: u64 = 40 * SECOND;
+const WORK_MS: u64 = 30 * SECOND;
 
 #[derive(Debug, Clone)]
 enum Message {
@@ -211,12 +211,19 @@ impl World {
     }
 
     fn beat(&mut self, node: usize) {
-        let scheduler = &self.nodes[node].scheduler;
-        let json = serde_json::to_string(&scheduler.beat()).unwrap();
-        let beat = PeerBeat::read(&json, 64).unwrap();
+        let beat = self.beat_of(node);
         for other in (0..self.plan.nodes).filter(|other| *other != node) {
             self.send(node, other, Message::Beat(beat.clone()));
         }
+    }
+
+    fn beat_of(&self, node: usize) -> PeerBeat {
+        let scheduler = &self.nodes[node].scheduler;
+        if self.plan.as_json {
+            let json = serde_json::to_string(&scheduler.beat()).unwrap();
+            return PeerBeat::read(&json, 64).unwrap();
+        }
+        PeerBeat { clock: PeerClock::of(scheduler.clock()), news: scheduler.news() }
     }
 
     fn send(&mut self, from: usize, to: usize, message: Message) {
@@ -258,7 +265,7 @@ impl World {
                 self.send(to, from, Message::Fetched(fetched));
             }
             Message::Fetched(fetched) => {
-                let verified = scheduler.verifier().check(fetched.clone())?;
+                let verified = scheduler.verifier().check(scheduler.sift(fetched.clone()))?;
                 if verified.refused > 0 {
                     return Err(format!("node {to} refuses tasks of node {from}"));
                 }
@@ -338,8 +345,8 @@ impl World {
             self.answer(node, committed.answer);
             let told = committed.tell.and_then(|peer| self.nodes.iter().position(|node| *node.id == *peer));
             if let Some(told) = told {
-                let json = serde_json::to_string(&self.nodes[node].scheduler.beat()).unwrap();
-                self.send(node, told, Message::Beat(PeerBeat::read(&json, 64).unwrap()));
+                let beat = self.beat_of(node);
+                self.send(node, told, Message::Beat(beat));
             }
         }
     }
