@@ -40,12 +40,12 @@ pub struct Change {
     pub refusable: bool,
 }
 
-/// How far a request came under the lock.
+/// How far a request came under the lock; `A` is what its machine answers.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "a change that is neither committed nor aborted keeps its tasks busy"]
-pub enum Step {
+pub enum Step<A = Answer> {
     /// Nothing changes; this is the answer.
-    Done(Answer),
+    Done(A),
     /// Journal this, then commit it.
     Change(Change),
     /// It meets a change that is being committed: wait until that sequence is, then ask again.
@@ -74,9 +74,9 @@ pub enum Wake {
 
 /// What a committed change says, and to whom.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Committed {
+pub struct Committed<A = Answer> {
     /// For the one who asked.
-    pub answer: Answer,
+    pub answer: A,
     /// For the others.
     pub wakes: Vec<Wake>,
 }

@@ -13,13 +13,13 @@ impl Now {
     /// Where a time that was `relative_ms` away from `recorded_wall_ms` lies on this process's monotonic clock.
     ///
     /// A wall clock that went back counts as one that stood still.
-    pub(super) fn restore(self, relative_ms: i64, recorded_wall_ms: u64) -> i64 {
+    pub(crate) fn restore(self, relative_ms: i64, recorded_wall_ms: u64) -> i64 {
         let passed = i64::try_from(self.wall_ms.saturating_sub(recorded_wall_ms)).unwrap_or(i64::MAX);
         self.mono_ms.saturating_add(relative_ms).saturating_sub(passed)
     }
 
     /// The moment `ms` from now, at most a century ahead.
-    pub(super) fn after(self, ms: u64) -> i64 {
+    pub(crate) fn after(self, ms: u64) -> i64 {
         const CENTURY_MS: u64 = 100 * 366 * 86_400_000;
         self.mono_ms.saturating_add(ms.min(CENTURY_MS) as i64)
     }

@@ -2,8 +2,10 @@
 //!
 //! Golden values of the peers that exist are in `tests/vectors/scheduler.json`.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::sync::OnceLock;
 
 use serde::ser::SerializeStruct;
 use serde::{Serialize, Serializer};
@@ -28,7 +30,8 @@ pub struct MerkleClock {
     vector: BTreeMap<Box<str>, u64>,
     max_entries: usize,
     text_bytes: usize,
-    root: Box<str>,
+    /// Computed when it is asked for: most events come in between.
+    root: OnceLock<Box<str>>,
 }
 
 impl MerkleClock {
@@ -39,17 +42,16 @@ impl MerkleClock {
             vector: BTreeMap::new(),
             max_entries: max_entries.max(1),
             text_bytes: 0,
-            root: Box::default(),
+            root: OnceLock::new(),
         };
         clock.raise(node_id, 0);
-        clock.update_root();
         clock
     }
 
     /// Counts an event of its own. At [`MAX_COUNT`] it stays there.
     pub fn tick(&mut self) {
         self.count_event();
-        self.update_root();
+        self.forget_root();
     }
 
     /// Takes over what another clock knows more of, and counts that as an event. Returns how many entries were left out
@@ -60,14 +62,39 @@ impl MerkleClock {
         left_out
     }
 
+    /// Whether it knows more than the other clock or less; `None` where each knows something that the other does not.
+    pub fn compare(&self, other: &PeerClock) -> Option<Ordering> {
+        let knows_more = self.entries().any(|(node, count)| count > other.count(node));
+        let knows_less = other.entries().any(|(node, count)| count > self.count(node).unwrap_or(0));
+        match (knows_more, knows_less) {
+            (true, true) => None,
+            (true, false) => Some(Ordering::Greater),
+            (false, true) => Some(Ordering::Less),
+            (false, false) => Some(Ordering::Equal),
+        }
+    }
+
     /// The digest, 64 lower-case hexadecimal digits.
     pub fn root(&self) -> &str {
-        &self.root
+        self.root.get_or_init(|| root_of(&self.vector, self.text_bytes).into())
     }
 
     /// The events known of a node.
     pub fn count(&self, node_id: &str) -> Option<u64> {
         self.vector.get(node_id).copied()
+    }
+
+    /// The nodes and their counts, by the nodes' names.
+    pub fn entries(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.vector.iter().map(|(node, count)| (&**node, *count))
+    }
+
+    /// Knows at least these counts again. That is no event.
+    pub(super) fn restore<'a>(&mut self, entries: impl Iterator<Item = (&'a str, u64)>) {
+        for (node, count) in entries {
+            self.raise(node, count.min(MAX_COUNT));
+        }
+        self.forget_root();
     }
 
     /// How many nodes it knows of.
@@ -101,8 +128,8 @@ impl MerkleClock {
         true
     }
 
-    fn update_root(&mut self) {
-        self.root = root_of(&self.vector, self.text_bytes).into();
+    fn forget_root(&mut self) {
+        self.root = OnceLock::new();
     }
 }
 
@@ -128,7 +155,7 @@ impl Serialize for MerkleClock {
         let mut clock = serializer.serialize_struct("MerkleClock", 3)?;
         clock.serialize_field("node_id", &self.node_id)?;
         clock.serialize_field("vector", &self.vector)?;
-        clock.serialize_field("merkle_root", &self.root)?;
+        clock.serialize_field("merkle_root", self.root())?;
         clock.end()
     }
 }
@@ -150,7 +177,7 @@ mod tests {
         for (node, count) in vector.as_object().unwrap() {
             assert!(clock.raise(node, count.as_u64().unwrap()));
         }
-        clock.update_root();
+        clock.forget_root();
         clock
     }
 
@@ -170,7 +197,14 @@ mod tests {
         for row in golden["compare"].as_array().unwrap() {
             let mut clock = clock(row["a_node"].as_str().unwrap(), &row["a"]);
             let other = format!(r#"{{"vector":{}}}"#, row["b"]);
-            assert_eq!(clock.merge(&PeerClock::read(&other, 64).unwrap()), 0);
+            let other = PeerClock::read(&other, 64).unwrap();
+            let compared = match clock.compare(&other) {
+                Some(Ordering::Greater) => -1,
+                Some(Ordering::Less) => 1,
+                _ => 0,
+            };
+            assert_eq!(compared, row["compare"], "{row}");
+            assert_eq!(clock.merge(&other), 0);
             assert_eq!(serde_json::to_value(&clock).unwrap(), row["a_after_update"], "{row}");
         }
         for sequence in golden["clock_sequences"].as_array().unwrap() {

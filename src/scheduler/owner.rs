@@ -60,7 +60,7 @@ impl Owners {
     }
 }
 
-fn distance(a: &[u8], b: &[u8]) -> u32 {
+pub(super) fn distance(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
 

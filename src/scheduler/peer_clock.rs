@@ -49,6 +49,17 @@ impl PeerClock {
         Ok(PeerClock { vector })
     }
 
+    /// What a peer would read of a clock of ours.
+    #[cfg(test)]
+    pub(super) fn of(clock: &super::MerkleClock) -> PeerClock {
+        PeerClock { vector: clock.entries().map(|(node, count)| (node.into(), count)).collect() }
+    }
+
+    /// The events known of a node; 0 where it is not known.
+    pub(super) fn count(&self, node_id: &str) -> u64 {
+        self.vector.get(node_id).copied().unwrap_or(0)
+    }
+
     /// The nodes and their counts.
     pub fn entries(&self) -> impl Iterator<Item = (&str, u64)> {
         self.vector.iter().map(|(node, count)| (&**node, *count))
