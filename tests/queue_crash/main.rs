@@ -92,7 +92,7 @@ fn nothing_that_was_acknowledged_is_lost_when_the_server_is_killed() {
         });
         let clients: Vec<_> = clients.collect();
         // Soon after the start and in the midst of work alike.
-        std::thread::sleep(Duration::from_millis(random.next() % 150));
+        std::thread::sleep(Duration::from_millis(random.next() % 200));
         server.kill();
         for client in clients {
             client.join().unwrap_or_else(|_| panic!("{context}"));

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 use super::common;
 
@@ -27,16 +28,24 @@ impl Server {
         }
         command.arg("--data-dir").arg(data_dir).env("NO_COLOR", "1");
         let mut process =
-            command.stdin(Stdio::null()).stderr(Stdio::inherit()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let address = lines.find_map(|line| {
-            let line = line.unwrap();
-            let rest = line.split("running at http://").nth(1)?;
-            rest.split('/').next()?.parse().ok()
-        });
-        let Some(address) = address else { panic!("the server did not start: {:?}", process.wait()) };
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(process.stderr.take().unwrap()).lines();
+        let (sender, said) = channel();
         // What it says later must not fill the pipe.
-        std::thread::spawn(move || lines.for_each(drop));
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        let mut log = String::new();
+        let address = loop {
+            let Ok(line) = said.recv_timeout(common::PATIENCE) else {
+                let _ = process.kill();
+                panic!("the server did not start: {:?}\n{log}", process.wait());
+            };
+            let address = line.split("running at http://").nth(1).and_then(|rest| rest.split('/').next());
+            if let Some(address) = address {
+                break address.parse().unwrap();
+            }
+            log += &line;
+            log.push('\n');
+        };
         Server { address, process: Mutex::new(process) }
     }
 
