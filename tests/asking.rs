@@ -62,7 +62,8 @@ fn registry(folder: &Path) -> Registry {
 #[test]
 fn serves() {
     let Some(folder) = std::env::var_os(FOLDER).map(PathBuf::from) else { return };
-    let config = ServerConfig { data_dir: Some(folder.join("data")), ..common::config() };
+    // A task queue belongs to one process, and two of them share the directory here.
+    let config = ServerConfig { data_dir: Some(folder.join("data")), p2p: false, ..common::config() };
     let server = Server::new(config).registry(registry(&folder)).handle_signals();
     let readiness = server.handle().readiness().clone();
     let running = std::thread::spawn(move || server.run());

@@ -64,7 +64,7 @@ fn a_peer_is_found_by_its_id() {
         (answer["ok"] == true, answer["peer_id"] == far.peer_id.as_str())
     };
     assert_eq!(by_id(&near), (true, true), "a bootstrap peer");
-    assert_eq!(by_id(&met).0, false, "nobody knows where");
+    assert!(!by_id(&met).0, "nobody knows where");
     Desk::new(&met, &far, Answers::There).submit("t");
     assert_eq!(by_id(&met), (true, true), "a peer that was met");
 }
