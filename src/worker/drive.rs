@@ -108,8 +108,7 @@ impl Worker {
                 self.machine.take(Input::Stop, now);
             }
             for input in self.mailbox.take() {
-                if let Input::Ended(task, outcome) = &input {
-                    tell_end(task, outcome);
+                if let Input::Ended(task, _) = &input {
                     self.runner.ended(task);
                 }
                 self.machine.take(input, now);
@@ -149,6 +148,7 @@ impl Worker {
                 });
             }
             Action::Report(id, token, outcome) => {
+                log_end(&id, &outcome);
                 let arguments = asks::complete(&id, token, &outcome);
                 self.ask(asks::COMPLETE, arguments, brief, move |answer| {
                     Input::Reported(id, answer.map(drop))
@@ -185,7 +185,7 @@ impl Worker {
     }
 }
 
-fn tell_end(task: &str, outcome: &Outcome) {
+fn log_end(task: &str, outcome: &Outcome) {
     match outcome {
         Outcome::Completed(_) => tracing::info!(task, "completed"),
         Outcome::Failed { error, retryable, .. } => tracing::warn!(task, retryable, "failed: {error}"),

@@ -4,7 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
 
 #[path = "../common/mod.rs"]
-#[allow(dead_code, reason = "not every target uses all of it")]
 mod common;
 mod ledger;
 mod server;

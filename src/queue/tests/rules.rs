@@ -116,7 +116,7 @@ fn a_task_is_held_for_its_owner_for_a_while() {
     let step = queue.submit(at(0), task(1));
     done(&mut queue, at(0), step);
     assert!(queue.candidates(at(29_999), &claim()).unwrap()[0].held_until_ms.is_some());
-    assert!(!queue.candidates(at(30_000), &claim()).unwrap()[0].held_until_ms.is_some());
+    assert!(queue.candidates(at(30_000), &claim()).unwrap()[0].held_until_ms.is_none());
 }
 
 #[test]

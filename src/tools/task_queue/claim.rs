@@ -33,6 +33,8 @@ pub(super) struct ClaimNext {
     max_tasks: Option<u32>,
     /// Seconds to wait for a task where there is none; default 0.
     wait_s: Option<f64>,
+    /// The session that the worker belongs to: it gets the tasks of that session too.
+    session_id: Option<String>,
 }
 
 impl Ask for ClaimNext {
@@ -57,6 +59,7 @@ impl Ask for ClaimNext {
             if let Some(clock) = &self.clock {
                 object.raw("clock", clock.text());
             }
+            object.maybe("session_id", self.session_id.as_deref());
             maybe(object, "lease_s", self.lease_s.as_ref());
             maybe(object, "max_tasks", self.max_tasks.as_ref());
             maybe(object, "wait_s", self.wait_s.as_ref());
