@@ -2,9 +2,9 @@
 
 use serde::Serialize;
 
+use super::MerkleClock;
 use super::machine::Scheduler;
 use super::request::{Answer, NextTask, Refusal, Submitted};
-use super::MerkleClock;
 use crate::queue::Now;
 
 /// A peer that was heard of.

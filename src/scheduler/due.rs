@@ -18,7 +18,8 @@ impl Scheduler {
     pub fn tick(&mut self, now: Now) -> Option<Change> {
         let (mut draft, mut ticked) = (Draft::default(), Ticked::default());
         let max = self.settings.max_due_tasks.max(1);
-        let overdue: Vec<_> = self.table.overdue(now.mono_ms).take(max).map(|entry| entry.image.clone()).collect();
+        let overdue: Vec<_> =
+            self.table.overdue(now.mono_ms).take(max).map(|entry| entry.image.clone()).collect();
         for image in overdue {
             ticked.overdue += 1;
             self.take(&mut draft, image, now);
@@ -60,7 +61,8 @@ impl Scheduler {
         if is(self.mutant, Mutant::NoTakeOver) {
             return Vec::new();
         }
-        let silent: Vec<_> = self.table.foreign().filter(|(holder, _)| self.peers.is_gone(holder, now)).collect();
+        let silent: Vec<_> =
+            self.table.foreign().filter(|(holder, _)| self.peers.is_gone(holder, now)).collect();
         let share = (MAX_LOOKED_AT / silent.len().max(1)).max(1);
         let (mut orphans, mut last) = (Vec::new(), self.looked_at.clone());
         for (_, ids) in silent {

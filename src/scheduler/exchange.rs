@@ -1,10 +1,10 @@
 //! What nodes tell each other: who is there, what changed, what has arrived.
 
+use super::PeerClock;
 use super::machine::{Draft, Page, Scheduler};
 use super::request::{Answer, Asked, Merged, Step};
 use super::task::Image;
 use super::wire::{Ack, Beat, Fetch, Fetched, News, PeerBeat, Verified};
-use super::PeerClock;
 use crate::queue::{Change, Now};
 
 /// What hearing of a peer came to.
@@ -58,7 +58,8 @@ impl Scheduler {
         let (peer, forgot) = self.peers.note(peer_id, now);
         heard.forgot = forgot;
         let is_news = announces.is_some_and(|announces| announces != peer.announces);
-        let is_old = peer.recorded_ms.is_none_or(|mono_ms| Now { mono_ms, ..now }.after(interval_ms) <= now.mono_ms);
+        let is_old =
+            peer.recorded_ms.is_none_or(|mono_ms| Now { mono_ms, ..now }.after(interval_ms) <= now.mono_ms);
         peer.since_ms = now.mono_ms;
         peer.last_seen_ms = now.wall_ms.max(1);
         peer.announces = announces.unwrap_or(peer.announces);
@@ -93,7 +94,8 @@ impl Scheduler {
         let mut more = false;
         for entry in self.table.feed(after, horizon) {
             bytes += entry.bytes;
-            let is_full = tasks.len() >= self.settings.max_fetch_tasks || bytes > self.settings.max_fetch_bytes;
+            let is_full =
+                tasks.len() >= self.settings.max_fetch_tasks || bytes > self.settings.max_fetch_bytes;
             if is_full && !tasks.is_empty() {
                 more = true;
                 break;
@@ -133,7 +135,8 @@ impl Scheduler {
             let (feed, through) = (news.feed.clone(), news.through);
             merged.ack = Some(Ack { peer_id: (&*self.me).into(), feed, through });
         }
-        let page = Page { peer_id: peer_id.into(), after, news, missed: merged.no_room > 0, more: fetched.more };
+        let page =
+            Page { peer_id: peer_id.into(), after, news, missed: merged.no_room > 0, more: fetched.more };
         let answer = Answer::Merged(merged);
         if draft.effects.is_empty() {
             self.turn(&page);
@@ -171,7 +174,11 @@ impl Scheduler {
     /// Whether the task was completed so long ago that it is kept no more.
     fn is_past(&self, image: &Image, now: Now) -> bool {
         let retention_ms = self.settings.retention_ms;
-        image.state.completion.as_ref().is_some_and(|done| done.at_ms.saturating_add(retention_ms) <= now.wall_ms)
+        image
+            .state
+            .completion
+            .as_ref()
+            .is_some_and(|done| done.at_ms.saturating_add(retention_ms) <= now.wall_ms)
     }
 
     /// Moves on in a peer's feed. An answer that came late, or twice, moves nothing back.

@@ -107,7 +107,8 @@ impl Scheduler {
         }
         for Kept { sequence, image, left_ms } in record.tasks {
             self.sequencer.advance(sequence);
-            let until_ms = now.restore(left_ms, record.wall_ms).max(now.after(self.settings.recovery_grace_ms));
+            let until_ms =
+                now.restore(left_ms, record.wall_ms).max(now.after(self.settings.recovery_grace_ms));
             self.replay_task(sequence, image, until_ms, now);
         }
         Ok(())

@@ -172,9 +172,14 @@ impl fmt::Display for Refusal {
             Refusal::TaskNotFound => f.write_str("there is no task of this id; it may be past its retention"),
             Refusal::NotHolder(peer) => write!(f, "peer {peer} holds the task; complete it there"),
             Refusal::TakenOver(peer) => {
-                write!(f, "peer {peer} took the task over while this node was not heard of; it completes there")
+                write!(
+                    f,
+                    "peer {peer} took the task over while this node was not heard of; it completes there"
+                )
             }
-            Refusal::Full(limit) => write!(f, "the node keeps as many workflow tasks as it may ({limit}); try again later"),
+            Refusal::Full(limit) => {
+                write!(f, "the node keeps as many workflow tasks as it may ({limit}); try again later")
+            }
             Refusal::TooLarge { what, max } => write!(f, "{what} may have at most {max} bytes"),
             Refusal::TooManyTags(max) => write!(f, "a task may have at most {max} tags"),
             Refusal::Invalid(sentence) => f.write_str(sentence),

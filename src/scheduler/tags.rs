@@ -64,7 +64,8 @@ mod tests {
         let golden: serde_json::Value =
             serde_json::from_str(include_str!("../../tests/vectors/scheduler.json")).unwrap();
         for row in golden["tags"].as_array().unwrap() {
-            let tags: Vec<_> = row["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap()).collect();
+            let tags: Vec<_> =
+                row["tags"].as_array().unwrap().iter().map(|tag| tag.as_str().unwrap()).collect();
             let check = serde_json::to_value(TagCheck::of(tags.iter().copied())).unwrap();
             for field in ["should_bypass_github", "is_p2p_only", "tags"] {
                 assert_eq!(check[field], row[field], "{row}");

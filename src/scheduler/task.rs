@@ -136,7 +136,11 @@ impl State {
 
     /// As it would be if a draw of counters were left as it is.
     fn join_without_draws(&self, other: &State) -> State {
-        fn larger<T: Clone>(ours: &Option<T>, other: &Option<T>, rank: impl Fn(&T) -> (u64, bool)) -> Option<T> {
+        fn larger<T: Clone>(
+            ours: &Option<T>,
+            other: &Option<T>,
+            rank: impl Fn(&T) -> (u64, bool),
+        ) -> Option<T> {
             match other.as_ref().map(&rank) > ours.as_ref().map(&rank) {
                 true => other.clone(),
                 false => ours.clone(),

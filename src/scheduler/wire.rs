@@ -59,7 +59,8 @@ impl PeerBeat {
             clock: &'a serde_json::value::RawValue,
         }
         let bad = |message: &str| ClockError { message: message.to_owned(), is_over_limit: false };
-        let news: News = serde_json::from_str(json).map_err(|_| bad("workflow is no object with feed and through"))?;
+        let news: News =
+            serde_json::from_str(json).map_err(|_| bad("workflow is no object with feed and through"))?;
         let clock: Clock<'_> = serde_json::from_str(json).map_err(|_| bad("workflow has no clock"))?;
         if news.feed.len() > MAX_FEED_BYTES {
             return Err(bad("the name of the feed is too long"));

@@ -43,7 +43,8 @@ impl Scheduler {
 
     fn check_submit(&self, submit: &Submit) -> Result<(), Refusal> {
         let max = self.settings.max_name_bytes;
-        let names = [("task_id", &submit.task_id), ("workflow_id", &submit.workflow_id), ("name", &submit.name)];
+        let names =
+            [("task_id", &submit.task_id), ("workflow_id", &submit.workflow_id), ("name", &submit.name)];
         let tags = submit.tags.iter().map(|tag| ("a tag", tag));
         if let Some((what, _)) = names.into_iter().chain(tags).find(|(_, text)| text.len() > max) {
             return Err(Refusal::TooLarge { what, max });

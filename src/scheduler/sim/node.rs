@@ -69,7 +69,9 @@ impl Node {
 
     /// Takes a change from its flight to the disk.
     pub(super) fn land(&mut self, sequence: u64) -> bool {
-        let Some(at) = self.flight.iter().position(|change| change.sequence == sequence) else { return false };
+        let Some(at) = self.flight.iter().position(|change| change.sequence == sequence) else {
+            return false;
+        };
         let change = self.flight.swap_remove(at);
         self.disk.records.push(change);
         true

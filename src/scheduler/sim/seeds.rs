@@ -102,7 +102,10 @@ fn is_caught(mutant: Mutant, parts: &[&str]) {
 
 #[test]
 fn a_scheduler_without_a_fence_is_caught() {
-    is_caught(Mutant::NoFence, &["which another holds", "disagree", "undone", "at the end", "without a fault"]);
+    is_caught(
+        Mutant::NoFence,
+        &["which another holds", "disagree", "undone", "at the end", "without a fault"],
+    );
 }
 
 #[test]
