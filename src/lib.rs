@@ -23,6 +23,7 @@
 //! Arrows of dependency point downwards:
 //!
 //! - [`cli`]: the command line of `ringmesh`.
+//! - [`worker`]: claims tasks from a server and runs commands for them.
 //! - [`client`]: a client of servers of every revision, over one transport each.
 //! - [`server`]: the wiring; one server, its cores, their connections. The main path is [`Server::run`].
 //! - [`tools`]: the tools that the command offers out of the box.
@@ -60,6 +61,7 @@ pub mod scheduler;
 pub mod server;
 pub mod store;
 pub mod tools;
+pub mod worker;
 
 pub use config::{ConfigError, ServerConfig};
 pub use mcp::{

@@ -227,9 +227,9 @@ limits! {
     /// Types that the tasks of the queue may have at one time; a submit of one more is refused with `queue_full`.
     QueueTypes, max_queue_types, 1_024, 1, 65_536;
     /// Bytes of a task's payload as JSON text; more is refused with `too_large`.
-    TaskPayloadBytes, max_task_payload_bytes, 1 << 20, 1 << 10, 1 << 20;
+    TaskPayloadBytes, max_task_payload_bytes, 960 << 10, 1 << 10, 960 << 10;
     /// Bytes of a task's result as JSON text, with its logs and progress; more is refused with `too_large`.
-    TaskResultBytes, max_task_result_bytes, 1 << 20, 1 << 10, 1 << 20;
+    TaskResultBytes, max_task_result_bytes, 960 << 10, 1 << 10, 960 << 10;
     /// Bytes of the names of a task: its type, model, session, worker, peer and idempotency key, each; more is refused with `too_large`.
     TaskNameBytes, max_task_name_bytes, 512, 16, 4_096;
     /// Tasks that one claim gives; a greater wish is lowered to it.
@@ -261,7 +261,7 @@ limits! {
     /// Bytes of a key of the cache; more is refused with `too_large`.
     CacheKeyBytes, max_cache_key_bytes, 1 << 10, 16, 65_536;
     /// Bytes of a value of the cache; more is refused with `too_large`.
-    CacheValueBytes, max_cache_value_bytes, 1 << 20, 1 << 10, 1 << 20;
+    CacheValueBytes, max_cache_value_bytes, 960 << 10, 1 << 10, 960 << 10;
     /// Bytes reserved on the disk for each segment of the journal; a quarter is the reserve that a full disk leaves.
     JournalSegmentBytes, journal_segment_bytes, 32 << 20, 1 << 20, 1 << 30;
 }

@@ -15,6 +15,7 @@ fn main() -> ExitCode {
         Ok(Command::Completions(completions)) => cli::print_completions(&completions),
         Ok(Command::Journal(journal)) => cli::run_journal(&journal),
         Ok(Command::Keys(keys)) => cli::run_keys(&keys),
+        Ok(Command::Worker(flags)) => cli::run_worker(*flags),
         Err(code) => code,
     }
 }

@@ -106,6 +106,24 @@ fn the_names_that_users_have_are_understood() {
 }
 
 #[test]
+fn variables_of_the_replaced_queue_are_named_with_what_to_do() {
+    let loaded = environment(&[
+        ("IPFS_ACCELERATE_PY_TASK_QUEUE_PATH", "/home/u/task_queue.duckdb"),
+        ("IPFS_DATASETS_PY_TASK_P2P_CACHE_DIR", "/var/cache/x"),
+        ("IPFS_ACCELERATE_PY_TASK_P2P_CACHE_REPLICATE_PEERS", "2"),
+        ("IPFS_ACCELERATE_PY_TASK_P2P_DETERMINISTIC", "0"),
+    ]);
+    let loaded = loaded.load().unwrap();
+    assert!(!loaded.config.p2p_deterministic);
+    let note = |part: &str| loaded.notes.iter().find(|note| note.contains(part)).unwrap();
+    let queue = note("IPFS_ACCELERATE_PY_TASK_QUEUE_PATH");
+    assert!(queue.contains("never opens") && queue.contains("submit them again"), "{queue}");
+    assert!(note("CACHE_DIR").contains("journal") && note("CACHE_REPLICATE_PEERS").contains("is ignored"));
+    assert_eq!(loaded.notes.len(), 3, "{:?}", loaded.notes);
+    assert!(!loaded.notes.iter().any(|note| note.contains("/home/u")), "{:?}", loaded.notes);
+}
+
+#[test]
 fn what_a_container_platform_sets_for_a_service_of_our_name_is_ignored() {
     let links = [
         ("RINGMESH_SERVICE_HOST", "10.0.0.7"),

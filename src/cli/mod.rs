@@ -1,7 +1,7 @@
-//! The command line: `ringmesh serve`, `check`, `id`, `journal` and `keys`, and the commands that ask a server.
+//! The command line: `ringmesh serve`, `check`, `id`, `journal`, `keys` and `worker`, and the commands that ask a server.
 //!
 //! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_id`],
-//! [`run_journal`], [`run_keys`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
+//! [`run_journal`], [`run_keys`], [`run_worker`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod client;
@@ -10,6 +10,7 @@ mod flags;
 mod id;
 mod journal;
 mod keys;
+mod worker;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -27,6 +28,7 @@ pub use flags::SettingFlags;
 pub use id::{Id, run_id};
 pub use journal::{Dump, Journal, JournalAction, JournalPlace, run_journal};
 pub use keys::{Keys, KeysAction, Rotate, run_keys};
+pub use worker::{WorkerFlags, run_worker};
 
 /// The codes with which the command ends.
 pub mod exit {
@@ -99,6 +101,9 @@ pub enum Command {
     Journal(Journal),
     /// Renew the keys that seal the state of calls between their rounds.
     Keys(Keys),
+    /// Claim tasks from a server, and run a command for each.
+    #[command(after_help = worker::HELP)]
+    Worker(Box<WorkerFlags>),
 }
 
 /// The arguments of `serve`.

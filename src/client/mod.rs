@@ -58,6 +58,7 @@ pub use results::{
     ServerDescription, ToolDescription, ToolHints, ToolResult,
 };
 pub use retry::RetryPolicy;
+pub(crate) use retry::random;
 pub use run::run;
 pub use transport::{
     Event, EventSource, Incoming, IncomingContent, LocalBoxFuture, Outgoing, OutgoingHead, Transport,

@@ -11,6 +11,17 @@ const PREFIX: &str = "RINGMESH_";
 /// Names the configuration file.
 pub(super) const CONFIG_FILE: &str = "RINGMESH_CONFIG";
 
+/// What variables of the task queue of before mean now, by what follows their prefix: those that this server needs not.
+const REPLACED: &[(&str, &str)] = &[
+    (
+        "QUEUE_PATH",
+        "names a DuckDB file, which this server never opens: it keeps its tasks in a journal in data_dir. Let the \
+         tasks of the old file end where they are, or submit them again; the file stays as it is",
+    ),
+    ("P2P_CACHE_DIR", "is ignored: the cache lives in the journal in data_dir"),
+    ("P2P_CACHE_REPLICATE", "is ignored: a value of the cache stays on the node that it was given to"),
+];
+
 /// Variables of features that are not in this version: they never stop the start, but are not silently ignored.
 const LATER: &[&str] = &["IPFS_ACCELERATE_PY_TASK_", "IPFS_DATASETS_PY_TASK_"];
 
@@ -102,11 +113,19 @@ fn is_service_link(name: &str, value: &str) -> bool {
     }
 }
 
-/// A sentence for each variable that is recognised but does nothing yet.
+/// A sentence for each variable that is recognised and has no effect.
 pub(super) fn notes(variables: &[(String, String)]) -> Vec<String> {
     let set = variables.iter().filter(|(_, value)| !value.trim().is_empty());
     set.filter(|(name, _)| !settings().iter().any(|setting| has_alias(setting, name)))
-        .filter(|(name, _)| LATER.iter().any(|prefix| name.starts_with(prefix)))
-        .map(|(name, _)| format!("{name} is set, but what it configures is not part of this version"))
+        .filter_map(|(name, _)| note(name))
         .collect()
+}
+
+fn note(name: &str) -> Option<String> {
+    let rest = LATER.iter().find_map(|prefix| name.strip_prefix(prefix))?;
+    let replaced = REPLACED.iter().find(|(start, _)| rest.starts_with(start));
+    Some(match replaced {
+        Some((_, what)) => format!("{name} {what}"),
+        None => format!("{name} is set, but what it configures is not part of this version"),
+    })
 }

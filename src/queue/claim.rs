@@ -9,8 +9,10 @@ use super::step::{Asked, Step};
 use super::task::{Holder, State, Status, Task, TaskId};
 use super::time::Now;
 
-/// A claim takes no more tasks once their results so far come to this.
-const MAX_RESULT_BYTES: usize = 1 << 20;
+/// What all tasks of one claim may come to, unless one alone is larger: an answer has to carry them.
+const MAX_CLAIM_BYTES: usize = 768 << 10;
+/// What a task takes there besides payload and result.
+const TASK_BYTES: usize = 1 << 10;
 
 /// A task that a claim may take, with all that decides who owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,12 +139,14 @@ impl Queue {
             if *count >= self.room(task_type) || picked.contains(&slot) {
                 continue;
             }
+            bytes += entry.task.bytes() + TASK_BYTES;
+            if bytes > MAX_CLAIM_BYTES && !picked.is_empty() {
+                break;
+            }
             *count += 1;
             first = first.or(Some(task_type));
             picked.push(slot);
-            // The record of the claim holds what the tasks have for a result so far.
-            bytes += entry.task.state.result.as_ref().map_or(0, |result| result.len());
-            if picked.len() == max || bytes >= MAX_RESULT_BYTES {
+            if picked.len() == max {
                 break;
             }
         }

@@ -47,17 +47,16 @@ impl Queue {
             None => Bound::Unbounded,
         };
         let limit = limit.clamp(1, self.settings.max_list_tasks);
-        let (mut page, mut bytes, mut last) = (Page { tasks: Vec::new(), cursor: None }, 0, None);
-        for (created, sequence, slot) in self.merged(status, types, after) {
+        let (mut page, mut bytes) = (Page { tasks: Vec::new(), cursor: None }, 0);
+        for (_, _, slot) in self.merged(status, types, after) {
             let Some(entry) = self.store.entry(slot) else { continue };
             let size = entry.task.bytes();
             if page.tasks.len() == limit || (bytes + size > max_bytes && !page.tasks.is_empty()) {
-                page.cursor = last.map(|(created, sequence)| format!("{created:x}-{sequence:x}"));
+                page.cursor = page.tasks.last().map(cursor_after);
                 break;
             }
             bytes += size;
             page.tasks.push(entry.task.clone());
-            last = Some((created, sequence));
         }
         Ok(page)
     }
@@ -112,6 +111,11 @@ impl Queue {
         let oldest = self.store.lists[Status::Queued as usize].values().filter_map(first).min()?;
         Some(u64::try_from(now.mono_ms.saturating_sub(oldest)).unwrap_or(0))
     }
+}
+
+/// The cursor of a list that goes on after this task.
+pub fn cursor_after(task: &Task) -> String {
+    format!("{:x}-{:x}", task.core.created_ms, task.core.created_sequence)
 }
 
 /// A cursor names the last task that was listed.

@@ -40,7 +40,7 @@ mod waiters;
 pub use claim::Candidate;
 pub use codec::BadRecord;
 pub use due::Ticked;
-pub use list::Page;
+pub use list::{Page, cursor_after};
 pub use machine::{Counts, Queue};
 pub use recover::KIND_TASKS;
 pub use request::{Answer, Claim, Complete, Outcome, Progress, Proof, Refusal, Submit};

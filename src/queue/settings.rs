@@ -72,8 +72,8 @@ impl Default for Settings {
         Settings {
             max_tasks: 4_000_000,
             max_total_bytes: 4 << 30,
-            max_payload_bytes: 1 << 20,
-            max_result_bytes: 1 << 20,
+            max_payload_bytes: 960 << 10,
+            max_result_bytes: 960 << 10,
             max_name_bytes: 512,
             max_error_bytes: 8 << 10,
             max_log_lines: 1_000,

@@ -72,7 +72,7 @@ pub use answers::{
 pub use clock::{MAX_COUNT, MAX_NODE_ID_BYTES, MerkleClock};
 pub use exchange::Heard;
 pub use machine::Scheduler;
-pub use owner::{owner, task_hash};
+pub use owner::{Owners, owner, task_hash};
 pub use peer_clock::{ClockError, PeerClock};
 pub use record::KIND_WORKFLOWS;
 pub use request::{Answer, Asked, Committed, Merged, NextTask, Refusal, Step, Submit, Submitted, Ticked};

@@ -21,6 +21,45 @@ pub fn owner<'a>(
     peers.into_iter().min_by_key(|peer| (distance(&wanted, &Sha256::digest(peer.as_bytes())), *peer))
 }
 
+/// The peers that tasks are shared out to at one moment, with their digests: for many tasks.
+#[derive(Debug)]
+pub struct Owners {
+    clock_hash: Box<str>,
+    peers: Vec<(Box<str>, [u8; 32])>,
+}
+
+impl Owners {
+    /// Tasks are shared out among `peers`.
+    pub fn new(clock_hash: &str, peers: impl IntoIterator<Item = Box<str>>) -> Owners {
+        let digest = |peer: Box<str>| {
+            let digest = Sha256::digest(peer.as_bytes()).into();
+            (peer, digest)
+        };
+        Owners { clock_hash: clock_hash.into(), peers: peers.into_iter().map(digest).collect() }
+    }
+
+    /// How many peers there are.
+    pub fn len(&self) -> usize {
+        self.peers.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.peers.is_empty()
+    }
+
+    /// The owner of a task, as [`owner`] finds it.
+    pub fn owner(&self, task_hash: &str) -> Option<&str> {
+        let mut digest = Sha256::new();
+        digest.update(self.clock_hash.as_bytes());
+        digest.update(b":");
+        digest.update(task_hash.as_bytes());
+        let wanted = digest.finalize();
+        let nearest = self.peers.iter().min_by_key(|(peer, digest)| (distance(&wanted, digest), peer));
+        nearest.map(|(peer, _)| &**peer)
+    }
+}
+
 pub(super) fn distance(a: &[u8], b: &[u8]) -> u32 {
     a.iter().zip(b).map(|(a, b)| (a ^ b).count_ones()).sum()
 }
@@ -67,6 +106,10 @@ mod tests {
                 Some(*expected),
                 "in any order"
             );
+        }
+        for (clock, task, peers, expected) in OWNERS {
+            let owners = super::Owners::new(clock, peers.iter().map(|peer| (*peer).into()));
+            assert_eq!(owners.owner(task), Some(*expected));
         }
         for ((id, kind, model), expected) in HASHES {
             assert_eq!(super::task_hash(id, kind, model), *expected);

@@ -14,6 +14,7 @@ use super::exchange::{self, Serves};
 use super::p2p;
 use super::roster::{Phase, Roster};
 use super::shared::Shared;
+use super::task_tools;
 use crate::http::{HttpDate, Reject};
 use crate::limits::Limit;
 use crate::limits::Place;
@@ -60,7 +61,10 @@ impl CoreState {
         let (roster, node) = (Roster::new(), RefCell::default());
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let store = shared.store.as_ref().map(|store| LocalStore::new(store.clone(), number));
-        Rc::new(Self { shared, index, roster, activity, ids, dispatcher, store, accepting, node, date })
+        let core =
+            Rc::new(Self { shared, index, roster, activity, ids, dispatcher, store, accepting, node, date });
+        task_tools::enter(&core);
+        core
     }
 
     /// This core's libp2p node, where there is one.

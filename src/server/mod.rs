@@ -30,6 +30,7 @@ mod setup;
 mod shared;
 mod sse;
 mod status;
+mod task_tools;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -152,7 +153,8 @@ impl Server {
         self.registry.clone()
     }
 
-    /// Adds `echo` and `server_status`, as the command offers them.
+    /// Adds the tools that the command offers: `echo`, `server_status` and, where the configuration has libp2p and
+    /// `taskqueue_tools` on and the server has sockets, the tools of the task queue with tasks as resources.
     #[must_use]
     pub fn builtin_tools(mut self) -> Self {
         self.builtin_tools = true;

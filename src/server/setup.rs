@@ -17,11 +17,12 @@ use super::readiness::Readiness;
 use super::service::Service;
 use super::shared::{Life, Shared};
 use super::status::Status;
+use super::task_tools::{self, ServerId};
 use super::tasks;
 use crate::config::ServerConfig;
 use crate::http::{AccessOptions, AccessPolicy};
 use crate::limits::Bounded;
-use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, ServerInfo};
+use crate::mcp::{Dispatcher, ErrorKind, McpOptions, MethodKind, Registry, ServerInfo};
 use crate::observe::{Metrics, Names};
 use crate::runtime::{self, Watchdog, WatchdogSettings};
 
@@ -45,8 +46,9 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let started_at = Instant::now();
     let threads = blocking::threads(&limits);
     let status = Arc::new(Status::new(started_at));
+    let id = ServerId::new();
     let registry = match server.builtin_tools {
-        true => crate::tools::register(handle.take(), status.clone()),
+        true => builtin(handle.take(), &config, &status, sockets.then_some(id)),
         false => handle.take(),
     };
     let variable = |name: &str| std::env::var_os(name);
@@ -66,11 +68,15 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);
     dispatcher.attach(&handle)?;
     status.attach(&dispatcher);
+    if let Some(store) = &store {
+        task_tools::tell_changes(store, &dispatcher);
+    }
     let names = names(&dispatcher);
     tracing::info!(tools = names.tools.len(), cores = cores.len(), "set up");
     hooks.start().map_err(ServerError::Startup)?;
     let watchdog = sockets.then(|| watchdog(&config, &names)).transpose()?;
     let shared = Arc::new(Shared {
+        id,
         access,
         budget: Budget::new(limits.max_buffered_bytes),
         inflight: Bounded::new(limits.max_inflight_requests),
@@ -92,6 +98,21 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         config,
     });
     Ok(Prepared { shared, hooks, readiness: server.readiness, signals: server.signals, reserved })
+}
+
+/// Adds the tools that come along. Those of the task queue only where there are sockets, which `id` stands for: without
+/// them there are no peers, and no queue.
+fn builtin(
+    registry: Registry,
+    config: &ServerConfig,
+    status: &Arc<Status>,
+    id: Option<ServerId>,
+) -> Registry {
+    let registry = crate::tools::register(registry, status.clone());
+    match id {
+        Some(id) => task_tools::register(registry, config, &config.limits, id),
+        None => registry,
+    }
 }
 
 /// What metrics are labelled with.

@@ -9,6 +9,7 @@ use super::blocking::Threads;
 use super::budget::Budget;
 use super::p2p::P2p;
 use super::service::Service;
+use super::task_tools::ServerId;
 use crate::config::ServerConfig;
 use crate::http::AccessPolicy;
 use crate::limits::Bounded;
@@ -20,6 +21,7 @@ use crate::store::Store;
 
 /// One server's shared state.
 pub(crate) struct Shared {
+    pub(crate) id: ServerId,
     pub(crate) config: ServerConfig,
     pub(crate) limits: Limits,
     pub(crate) dispatcher: Arc<Dispatcher>,

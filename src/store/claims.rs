@@ -91,8 +91,9 @@ impl LocalStore {
         for _ in 0..CHOICES {
             let candidates = self.store().queue.lock().candidates(self.now(), claim)?;
             let is_free = |candidate: &&Candidate| candidate.held_until_ms.is_none() || owns(candidate);
-            let chosen: Vec<TaskId> =
-                candidates.iter().filter(is_free).map(|candidate| candidate.id).collect();
+            // Finding an owner costs something, so no more are looked at than are wanted.
+            let free = candidates.iter().filter(is_free).map(|candidate| candidate.id);
+            let chosen: Vec<TaskId> = free.take(claim.max_tasks.max(1)).collect();
             held_until_ms = candidates.iter().filter_map(|candidate| candidate.held_until_ms).min();
             if chosen.is_empty() {
                 break;

@@ -90,6 +90,11 @@ impl Store {
         self.kept.as_ref().map(|kept| kept.journal.poison())
     }
 
+    /// Who is told of each task that changes.
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
     /// Whether changes outlive the process.
     pub fn is_kept(&self) -> bool {
         self.kept.is_some()

@@ -2,6 +2,7 @@
 
 mod echo;
 mod server_status;
+pub(crate) mod task_queue;
 #[cfg(test)]
 mod tests;
 
@@ -11,7 +12,7 @@ use crate::mcp::Registry;
 
 pub use server_status::{ServerStatus, StatusProvider};
 
-/// Registers the tools that every server offers: `echo` and `server_status`.
+/// Registers the tools that need nothing: `echo` and `server_status`.
 #[must_use]
 pub fn register(registry: Registry, status: Arc<dyn StatusProvider>) -> Registry {
     server_status::register(echo::register(registry), status)

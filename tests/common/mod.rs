@@ -8,6 +8,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -29,10 +30,15 @@ pub fn config() -> ServerConfig {
     }
 }
 
-/// The command, which keeps its state under the build's own folder instead of the user's home.
+/// The command, which keeps its state under the build's own folder instead of the user's home, and apart from others.
 pub fn command() -> std::process::Command {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    let count = COUNT.fetch_add(1, Ordering::Relaxed);
+    let state = format!("{}/state-{}-{count}", env!("CARGO_TARGET_TMPDIR"), std::process::id());
+    // A process of the same number may have left one.
+    let _ = std::fs::remove_dir_all(&state);
     let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ringmesh"));
-    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
+    command.env_remove("STATE_DIRECTORY").env("XDG_STATE_HOME", state);
     command
 }
 
@@ -133,11 +139,16 @@ pub struct Client {
 
 impl Client {
     pub fn connect(addr: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&addr, PATIENCE).expect("the server accepts");
+        Self::try_connect(addr).expect("the server accepts")
+    }
+
+    /// Connects to a server that may be gone.
+    pub fn try_connect(addr: SocketAddr) -> std::io::Result<Self> {
+        let stream = TcpStream::connect_timeout(&addr, PATIENCE)?;
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_write_timeout(Some(PATIENCE)).expect("a socket option");
         stream.set_nodelay(true).expect("a socket option");
-        Self { stream, buffer: Vec::new() }
+        Ok(Self { stream, buffer: Vec::new() })
     }
 
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {

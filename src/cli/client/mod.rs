@@ -27,7 +27,10 @@ use std::process::ExitCode;
 use clap::Subcommand;
 
 use super::{print, refuse};
+use crate::client::ClientOptions;
+use crate::client::p2p::P2pOptions;
 use crate::observe::{self, LogFormat};
+use crate::p2p::identity::Identity;
 use commands::{Arguments, Job};
 use failure::Failure;
 use save::Directory;
@@ -154,6 +157,35 @@ impl ClientCommand {
             Self::Read(read) => &read.reach,
             Self::Prompt(prompt) => &prompt.reach,
         }
+    }
+}
+
+/// Where the server is and how it is spoken to, for a command that shows no answers and asks nobody.
+#[derive(Debug)]
+pub(super) struct Unattended(flags::Plan);
+
+impl Unattended {
+    /// Reads the flags, and looks whether this machine can run an executor.
+    ///
+    /// # Errors
+    /// The code to end with, and why.
+    pub(super) fn new(reach: &Reach) -> Result<Unattended, (u8, String)> {
+        let told = |failure: Failure| (failure.code, failure.message);
+        let plan = reach.plan().map_err(told)?;
+        session::check_machine().map_err(told)?;
+        Ok(Unattended(plan))
+    }
+
+    /// The server, and the options of a client of it. They stay on the thread that asks for them.
+    pub(super) fn client(self) -> (String, ClientOptions) {
+        let Unattended(plan) = self;
+        let mut options = ClientOptions::new("ringmesh", env!("CARGO_PKG_VERSION"));
+        // A client for good has one key for good.
+        let identity = plan.p2p.identity.clone().unwrap_or_else(Identity::ephemeral);
+        options.p2p = P2pOptions { identity: Some(identity), ..plan.p2p };
+        (options.http, options.revision) = (plan.http, plan.revision);
+        (options.request_timeout, options.max_request_timeout) = (plan.timeout, plan.timeout);
+        (plan.target, options)
     }
 }
 

@@ -48,7 +48,7 @@ pub(super) fn run(plan: Plan, job: Job) -> Result<u8, Failure> {
 }
 
 /// One executor needs little, but io_uring it needs.
-fn check_machine() -> Result<(), Failure> {
+pub(super) fn check_machine() -> Result<(), Failure> {
     let plan = preflight::Plan { cores: None, max_cores: Some(1), max_connections: MAX_FILES };
     let report = preflight::examine(&plan);
     let failures: Vec<_> = report.failures().map(|check| format!("\n  {check}")).collect();

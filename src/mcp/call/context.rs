@@ -60,6 +60,8 @@ pub(crate) struct CallState {
     /// The request id as JSON text, just as it came.
     pub(crate) id: SmallText,
     pub(crate) principal: SmallText,
+    /// Whether the caller may change state; else it may only read.
+    pub(crate) full_access: bool,
     /// The progress token as JSON text.
     pub(crate) progress_token: Option<SmallText>,
     /// The least serious level that this request wants in its own notifications (2026-07-28).
@@ -170,6 +172,11 @@ impl Context {
     /// Who asks; `anonymous` without authentication.
     pub fn principal(&self) -> &str {
         self.state.principal.as_str()
+    }
+
+    /// False for callers that may only read: peers of this node that neither showed the shared token nor are allowed.
+    pub fn has_full_access(&self) -> bool {
+        self.state.full_access
     }
 
     /// The protocol revision of the request.

@@ -31,6 +31,8 @@ pub(crate) enum Change {
 pub(crate) struct Hub {
     shards: Arc<[Mutex<Shard>; SHARDS]>,
     next: AtomicUsize,
+    /// Inboxes that subscribed to a resource.
+    subscribers: Arc<AtomicUsize>,
 }
 
 /// Places for inboxes; one that falls free is taken again.
@@ -67,8 +69,14 @@ impl Hub {
         tracing::debug!(?change, told, "changed");
     }
 
+    /// How many listeners have subscribed to resources: who publishes changes of them often can ask this first.
+    pub(crate) fn subscribers(&self) -> &Arc<AtomicUsize> {
+        &self.subscribers
+    }
+
     /// Takes an inbox in.
     pub(crate) fn register(&self, inbox: Arc<Inbox>) -> Registration {
+        inbox.count_on(&self.subscribers);
         let shard = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
         let place = crate::mcp::lock(&self.shards[shard]).insert(inbox.clone());
         Registration { inbox, shards: self.shards.clone(), shard, place }
@@ -109,6 +117,7 @@ impl Shard {
 
 impl Drop for Registration {
     fn drop(&mut self) {
+        self.inbox.leave();
         crate::mcp::lock(&self.shards[self.shard]).remove(self.place);
     }
 }
@@ -142,6 +151,27 @@ mod tests {
             assert_eq!(registration.inbox.take(), None);
         }
         assert_eq!(other.inbox.take(), None);
+    }
+
+    #[test]
+    fn those_with_subscriptions_are_counted() {
+        let hub = Hub::default();
+        let count = || hub.subscribers().load(Ordering::Relaxed);
+        let uris = vec!["a:1".into(), "a:2".into()];
+        let from_the_start = hub.register(Arc::new(Inbox::new(Wanted::default(), uris)));
+        let later = hub.register(inbox(Wanted::ALL));
+        assert_eq!(count(), 1);
+        assert!(later.inbox.subscribe("a:1", 2) && later.inbox.subscribe("a:2", 2));
+        assert!(later.inbox.subscribe("a:1", 2));
+        assert_eq!(count(), 2);
+        later.inbox.unsubscribe("a:1");
+        later.inbox.unsubscribe("a:1");
+        assert_eq!(count(), 2);
+        later.inbox.unsubscribe("a:2");
+        later.inbox.unsubscribe("a:2");
+        assert_eq!(count(), 1);
+        drop((from_the_start, later));
+        assert_eq!(count(), 0);
     }
 
     #[test]

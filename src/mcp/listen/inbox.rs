@@ -4,7 +4,7 @@
 //! most the URIs that it subscribed to.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
 
@@ -41,6 +41,8 @@ struct Inner {
     waker: Option<Waker>,
     /// The turn of the latest reader.
     turn: u64,
+    /// Counts the inboxes with subscriptions, this one among them for as long as it has any.
+    counter: Option<Arc<AtomicUsize>>,
 }
 
 impl Wanted {
@@ -87,6 +89,23 @@ impl Inbox {
         }
     }
 
+    /// Counts on `counter` for as long as there are subscriptions.
+    pub(crate) fn count_on(&self, counter: &Arc<AtomicUsize>) {
+        let mut inner = self.lock();
+        if !inner.uris.is_empty() {
+            counter.fetch_add(1, Ordering::AcqRel);
+        }
+        inner.counter = Some(counter.clone());
+    }
+
+    /// Counts no more.
+    pub(crate) fn leave(&self) {
+        let mut inner = self.lock();
+        if let (false, Some(counter)) = (inner.uris.is_empty(), inner.counter.take()) {
+            counter.fetch_sub(1, Ordering::AcqRel);
+        }
+    }
+
     /// Subscribes to a resource; false when there are `most` subscriptions without it.
     pub(crate) fn subscribe(&self, uri: &str, most: usize) -> bool {
         let mut inner = self.lock();
@@ -95,6 +114,9 @@ impl Inbox {
                 return false;
             }
             inner.uris.insert(uri.into(), false);
+            if let (1, Some(counter)) = (inner.uris.len(), &inner.counter) {
+                counter.fetch_add(1, Ordering::AcqRel);
+            }
             self.kinds.fetch_or(URIS, Ordering::AcqRel);
         }
         true
@@ -103,10 +125,14 @@ impl Inbox {
     /// Ends a subscription; what changed and was not told is forgotten.
     pub(crate) fn unsubscribe(&self, uri: &str) {
         let mut inner = self.lock();
-        if inner.uris.remove(uri) == Some(true) {
+        let Some(changed) = inner.uris.remove(uri) else { return };
+        if changed {
             inner.order.retain(|changed| **changed != *uri);
         }
         if inner.uris.is_empty() {
+            if let Some(counter) = &inner.counter {
+                counter.fetch_sub(1, Ordering::AcqRel);
+            }
             inner.uris = HashMap::new();
             inner.order = VecDeque::new();
             self.kinds.fetch_and(!URIS, Ordering::AcqRel);

@@ -54,7 +54,12 @@ impl Reply {
     /// A value that cannot be written as JSON, such as a map with keys that are no strings, is an internal error.
     pub fn structured<T: Serialize + ?Sized>(value: &T) -> Result<Reply, CallError> {
         let json = json::line(value).map_err(|error| CallError::internal(format!("result: {error}")))?;
-        Ok(Reply { body: Body::StructuredCopy, structured: Some(json), is_error: false, meta: None })
+        Ok(Reply::structured_text(json))
+    }
+
+    /// Structured content that is JSON text already, on one line, with the same as text.
+    pub(crate) fn structured_text(json: String) -> Reply {
+        Reply { body: Body::StructuredCopy, structured: Some(json), is_error: false, meta: None }
     }
 
     /// Replaces the content, for example to accompany structured content with a sentence of its own.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -65,6 +66,11 @@ impl Dispatcher {
     /// A handle that changes what is on offer.
     pub fn registry_handle(&self) -> RegistryHandle {
         RegistryHandle::running(&self.shared)
+    }
+
+    /// How many listeners have subscribed to resources, at any moment.
+    pub(crate) fn resource_subscribers(&self) -> Arc<AtomicUsize> {
+        self.shared.hub.subscribers().clone()
     }
 
     /// Lets a handle that was given out earlier change what this dispatcher offers.

@@ -105,6 +105,7 @@ pub(crate) fn call_state(
         revision: meta.revision,
         id: SmallText::from(id),
         principal: SmallText::from(at.principal),
+        full_access: at.access == Access::Full,
         progress_token: meta_value(request.message.params.meta.progress_token).map(SmallText::from),
         log_level: meta.log_level,
         capabilities: meta.capabilities,

@@ -10,6 +10,11 @@ macro_rules! codes {
             /// Every code.
             pub const ALL: &'static [ErrorCode] = &[$(ErrorCode::$variant,)*];
 
+            /// The code that is sent as this text.
+            pub(super) fn of(text: &str) -> Option<ErrorCode> {
+                ErrorCode::ALL.iter().copied().find(|code| code.as_str() == text)
+            }
+
             /// The code as it is sent.
             pub fn as_str(self) -> &'static str {
                 match self { $(ErrorCode::$variant => $code,)* }
@@ -35,6 +40,8 @@ codes! {
     UnknownOp "unknown_op";
     /// `worker_id` is missing.
     MissingWorkerId "missing_worker_id";
+    /// `peer_id` is missing, and no transport says who asks.
+    MissingPeerId "missing_peer_id";
     /// `task_id` is missing.
     MissingTaskId "missing_task_id";
     /// `tool` is missing.
@@ -43,8 +50,26 @@ codes! {
     MissingKey "missing_key";
     /// A field has a value that cannot be used.
     InvalidField "invalid_field";
-    /// There is no task queue yet.
+    /// The node has no task queue, or its journal has failed.
     QueueUnavailable "queue_unavailable";
+    /// There is no task of this id.
+    TaskNotFound "task_not_found";
+    /// The lease is over: somebody else may hold the task.
+    LeaseLost "lease_lost";
+    /// The node wants the fencing token of the claim.
+    FencingRequired "fencing_required";
+    /// The queue holds as much as it may.
+    QueueFull "queue_full";
+    /// A part of the request is larger than it may be.
+    TooLarge "too_large";
+    /// A value is not what it must be.
+    InvalidValue "invalid_value";
+    /// The idempotency key names other work.
+    IdempotencyConflict "idempotency_conflict";
+    /// Only failed and cancelled tasks are put back.
+    TaskNotFinished "task_not_finished";
+    /// The disk of the node's journal is full.
+    DiskFull "disk_full";
     /// Peers may not use the cache.
     CacheDisabled "cache_disabled";
     /// Peers may not call tools.

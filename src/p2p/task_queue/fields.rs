@@ -43,6 +43,36 @@ fields! {
     Args "args";
     Arguments "arguments";
     Params "params";
+    TaskType "task_type";
+    ModelName "model_name";
+    Payload "payload";
+    Priority "priority";
+    MaxAttempts "max_attempts";
+    DelayS "delay_s";
+    NextAttemptAt "next_attempt_at";
+    IdempotencyKey "idempotency_key";
+    Session "session";
+    SessionId "session_id";
+    P2pSession "p2p_session";
+    StickyWorkerId "sticky_worker_id";
+    StickyWorker "sticky_worker";
+    LeaseS "lease_s";
+    WaitS "wait_s";
+    MaxTasks "max_tasks";
+    Limit "limit";
+    SameTaskType "same_task_type";
+    SameType "same_type";
+    Status "status";
+    Result "result";
+    Error "error";
+    FencingToken "fencing_token";
+    Retryable "retryable";
+    Reason "reason";
+    Cursor "cursor";
+    Progress "progress";
+    Logs "logs";
+    Value "value";
+    TtlS "ttl_s";
 }
 
 const COUNT: usize = Field::NAMES.len();
@@ -54,7 +84,7 @@ impl Field {
 }
 
 /// The fields of one request as JSON texts; of a key that occurs twice, the last counts.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Fields<'a> {
     raw: [Option<&'a str>; COUNT],
 }
@@ -71,7 +101,7 @@ impl<'a> Fields<'a> {
             Refusal::new(ErrorCode::InvalidJson, message)
         })?;
         let mut scanner = Scanner::new(text, max_depth);
-        let mut fields = Fields::default();
+        let mut fields = Fields { raw: [None; COUNT] };
         let (read, is_object) = match scanner.peek() {
             Some(b'{') => (fields.fill(&mut scanner), true),
             _ => (scanner.value().map(drop), false),
@@ -158,7 +188,36 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A list of texts, or one text with commas; what is no text is left out, and so is what exceeds these bounds.
+    /// A string as it is, with its white space; any other value as it is written. `None` where the field is empty.
+    pub(super) fn as_given(&self, field: Field) -> Option<Cow<'a, str>> {
+        let raw = self.raw(field).filter(|raw| is_truthy(raw))?;
+        match raw {
+            "true" => Some(Cow::Borrowed("True")),
+            _ if raw.starts_with('"') => scanned_text(raw),
+            _ => Some(Cow::Borrowed(raw)),
+        }
+    }
+
+    /// A number, also one given as text; `None` where there is none, whatever the field holds.
+    pub(super) fn number_if_any(&self, field: Field) -> Option<f64> {
+        self.number(field).ok().flatten()
+    }
+
+    /// A token: a whole number that is not negative, also given as text. `None` where the field is empty or 0.
+    ///
+    /// # Errors
+    /// `invalid_field` for anything else.
+    pub(super) fn token(&self, field: Field) -> Result<Option<u64>, Refusal> {
+        let Some(raw) = self.raw(field).filter(|raw| is_truthy(raw)) else { return Ok(None) };
+        let text = scanned_text(raw).unwrap_or(Cow::Borrowed(raw));
+        text.trim().parse().map(Some).map_err(|_| {
+            let message = format!("{} is the whole number that a claim gave", field.name());
+            Refusal::new(ErrorCode::InvalidField, message)
+        })
+    }
+
+    /// A list of texts, or one text with commas; numbers count as they are written. Other values are left out, and so is
+    /// what exceeds these bounds.
     pub(super) fn list(&self, fields: &[Field], max_entries: usize, max_bytes: usize) -> Vec<Box<str>> {
         let Some(raw) = self.first(fields) else { return Vec::new() };
         let mut list = Vec::new();
@@ -177,7 +236,12 @@ impl<'a> Fields<'a> {
             // `peek` moves to the bracket, where `members` begins.
             let _ = scanner.peek();
             let members = scanner.members(max_entries).unwrap_or_default();
-            members.into_iter().filter_map(scanned_text).for_each(|text| add(&text));
+            for member in members {
+                match member.as_bytes().first() {
+                    Some(b'-' | b'0'..=b'9') => add(member),
+                    _ => scanned_text(member).into_iter().for_each(|text| add(&text)),
+                }
+            }
         }
         list
     }
@@ -282,7 +346,7 @@ mod tests {
             let line = format!("{{\"task_types\":{raw}}}");
             read(&line).list(&[Field::SupportedTaskTypes, Field::TaskTypes], most, 8).join("|")
         };
-        assert_eq!(list(r#"["a", 5, " b "]"#, 9), "a|b");
+        assert_eq!(list(r#"["a", 5, " b ", null, [1]]"#, 9), "a|5|b");
         assert_eq!(list(r#""a, b,,c""#, 9), "a|b|c");
         assert_eq!(list(r#""a,b,c""#, 2), "a|b");
         assert_eq!(list(r#"["too long for it","b"]"#, 9), "b");

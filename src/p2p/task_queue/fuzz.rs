@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::{CallTool, Caller, ErrorCode, Now, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome};
+use super::{CallTool, Caller, ErrorCode, Now, Services, TaskQueue, TaskQueueOptions, ToolCall, ToolOutcome};
 use crate::limits::Limits;
 use crate::p2p::access::Policy;
 use crate::p2p::line::{LineError, LineReader};
 use crate::p2p::{LocalBoxFuture, PeerId, Remote, Via};
+use crate::queue::Settings;
+use crate::store::{LocalStore, Store};
 
 /// Small, so that short inputs go over it.
 const MAX_LINE_BYTES: usize = 1_024;
@@ -33,6 +35,7 @@ impl CallTool for Mirror {
 
 struct Target {
     queue: TaskQueue,
+    store: LocalStore,
     remotes: [Remote; 2],
     start: Instant,
 }
@@ -50,6 +53,7 @@ fn target() -> Target {
         call_tool: true,
         cache: true,
         session: "".into(),
+        deterministic: true,
         peer_timeout: Duration::from_secs(300),
         limits,
     });
@@ -58,7 +62,11 @@ fn target() -> Target {
         let address = ([192, 0, 2, 1], 1).into();
         Remote { peer_id, principal: peer_id.to_base58().into(), address, via }
     };
-    Target { queue, remotes: [Via::Loopback, Via::Beyond].map(remote), start: Instant::now() }
+    // Small, so that the tasks of a long run fit; nobody waits, as there is no timer.
+    let settings = Settings { max_tasks: 64, max_finished: 16, ..Settings::default() };
+    let store = Store::in_memory(settings);
+    store.store().drain();
+    Target { queue, store, remotes: [Via::Loopback, Via::Beyond].map(remote), start: Instant::now() }
 }
 
 /// Reads a line that comes in pieces of this size.
@@ -93,8 +101,9 @@ pub(crate) fn fuzz_request(data: &[u8]) {
 fn answer(target: &Target, line: &[u8]) {
     for remote in &target.remotes {
         let now = Now { instant: target.start, unix_s: 1.8e9 };
-        let caller = Caller { remote, now };
-        let answering = target.queue.answer(line, &caller, &Mirror);
+        let caller = Caller { remote: Some(remote), now };
+        let services = Services { tools: &Mirror, store: Some(&target.store) };
+        let answering = target.queue.answer(line, &caller, &services);
         let answered = futures_lite::future::block_on(answering);
         let is_json =
             std::str::from_utf8(line).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok());

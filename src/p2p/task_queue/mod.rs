@@ -4,6 +4,7 @@
 //! ([`ErrorCode`]). The order of the checks is that of the protocol: the line, its JSON, that it is an object, who
 //! asks, the operation, its fields. The main path is [`TaskQueue::answer`].
 
+mod claims;
 mod codes;
 mod fields;
 pub(crate) mod fuzz;
@@ -11,11 +12,17 @@ mod members;
 mod operations;
 mod peers;
 mod queue;
+mod readable;
 mod refusal;
+mod renewals;
 mod status;
+mod submits;
+mod task_json;
+mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod values;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -29,6 +36,7 @@ pub use tools::{CallTool, ToolCall, ToolOutcome};
 use super::Remote;
 use crate::limits::Limit;
 use crate::scheduler::MerkleClock;
+use crate::store::LocalStore;
 
 /// The time, by both clocks: one that only runs on, and the one that people read.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -42,10 +50,26 @@ pub struct Now {
 /// Who asks, and when.
 #[derive(Debug, Clone, Copy)]
 pub struct Caller<'a> {
-    /// The peer, as its connection proved it.
-    pub remote: &'a Remote,
+    /// The peer, as its connection proved it; `None`: a client of this node's own tools, which may do everything.
+    pub remote: Option<&'a Remote>,
     /// The time.
     pub now: Now,
+}
+
+impl Caller<'_> {
+    /// The id that the transport proved; empty for a client of this node's own tools.
+    fn transport(&self) -> &str {
+        self.remote.map_or("", |remote| &remote.principal)
+    }
+}
+
+/// What requests are answered with, on the core that took them.
+#[derive(Clone, Copy)]
+pub struct Services<'a> {
+    /// The tools of this node.
+    pub tools: &'a dyn CallTool,
+    /// The task queue and the cache, where there are any.
+    pub store: Option<&'a LocalStore>,
 }
 
 /// An answer.

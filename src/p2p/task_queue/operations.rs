@@ -73,6 +73,8 @@ operations! {
         [TaskId MissingTaskId, WorkerId MissingWorkerId];
     /// Stops a task that nobody needs any more.
     Cancel ["cancel", "task.cancel"] Queue FullAccess [TaskId MissingTaskId];
+    /// Puts a failed or cancelled task back.
+    Requeue ["requeue", "task.requeue"] Queue FullAccess [TaskId MissingTaskId];
     /// Says that a peer is alive, and what its clock shows.
     Heartbeat ["heartbeat", "peer.heartbeat", "peer"] Node ItsOwnRule [];
     /// Lists tasks.

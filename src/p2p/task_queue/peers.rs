@@ -8,11 +8,12 @@ use super::members::Report;
 use super::operations::Operation;
 use super::queue::{TaskQueue, changes_need};
 use super::refusal::Refusal;
-use super::{Caller, Now, status};
+use super::{Caller, Now, renewals, status};
 use crate::limits::Limit;
 use crate::mcp::{json, lock};
 use crate::p2p::Remote;
 use crate::scheduler::PeerClock;
+use crate::store::LocalStore;
 
 /// The longest name of a peer or worker.
 const MAX_NAME_BYTES: usize = 256;
@@ -50,26 +51,38 @@ impl std::fmt::Display for HeartbeatError {
 impl std::error::Error for HeartbeatError {}
 
 impl TaskQueue {
-    /// Answers a heartbeat. Who may only read gets the answer, and nothing is changed by it: such a peer does not count
+    /// Answers a heartbeat, and renews the leases of who sends it. Who may only read gets the answer, and nothing is changed by it: such a peer does not count
     /// among those that tasks are shared out to, and it may speak for nobody else.
-    pub(super) fn heartbeat(
+    pub(super) async fn heartbeat(
         &self,
         fields: &Fields<'_>,
         caller: &Caller<'_>,
+        store: Option<&LocalStore>,
         full_access: bool,
     ) -> Result<(String, Option<Limit>), Refusal> {
-        let transport = &*caller.remote.principal;
+        let transport = caller.transport();
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
-        let peer = hint.as_deref().unwrap_or(transport);
+        let worker = name(fields, &[Field::WorkerId])?;
+        let peer = hint.as_deref().or((!transport.is_empty()).then_some(transport)).or(worker.as_deref());
+        let peer = peer.unwrap_or_default();
+        if peer.is_empty() {
+            let message = "peer_id says which peer or worker is alive";
+            return Err(Refusal::new(ErrorCode::MissingPeerId, message));
+        }
         let mut heard = Heard::default();
         if full_access {
             heard = self.hear(peer, hint.as_deref(), None, fields.raw(Field::Clock), caller);
         } else if peer != transport {
             return Err(changes_need(Operation::Heartbeat));
         }
+        let told = match store.filter(|_| full_access) {
+            Some(store) => Some(renewals::renew(fields, peer, worker.as_deref(), store).await?),
+            None => None,
+        };
         let scheduler = self.scheduler(caller.now);
         let json = self.object(|object| {
             status::write_heartbeat(object, peer, &scheduler);
+            told.iter().for_each(|told| told.write(object));
             object.maybe("message", heard.message.as_deref());
         });
         Ok((json, heard.limit))
@@ -78,8 +91,9 @@ impl TaskQueue {
     /// Takes note of who claims, with what it says of its clock.
     pub(super) fn note_claim(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<Heard, Refusal> {
         let hint = name(fields, &[Field::Peer, Field::PeerId])?;
-        let peer = hint.as_deref().unwrap_or(&caller.remote.principal);
         let worker = name(fields, &[Field::WorkerId])?.unwrap_or_default();
+        let transport = caller.transport();
+        let peer = hint.as_deref().unwrap_or(if transport.is_empty() { &worker } else { transport });
         let types = [Field::SupportedTaskTypes, Field::TaskTypes];
         let types = fields.list(&types, MAX_TASK_TYPES, MAX_TASK_TYPES_BYTES);
         let clock = fields.raw(Field::Clock);
@@ -100,7 +114,7 @@ impl TaskQueue {
         let clock = clock.filter(|raw| raw.starts_with('{')).map(|raw| PeerClock::read(raw, max));
         let report = Report {
             peer_id,
-            transport_peer_id: &caller.remote.principal,
+            transport_peer_id: caller.transport(),
             peer_hint: hint.unwrap_or_default(),
             worker,
         };
@@ -163,7 +177,7 @@ impl TaskQueue {
             return Err(HeartbeatError::Refused(error.chars().take(MAX_NAME_BYTES).collect()));
         }
         if self.options.policy.access(remote, None) {
-            let caller = Caller { remote, now };
+            let caller = Caller { remote: Some(remote), now };
             self.hear(&remote.principal, None, None, None, &caller);
         }
         Ok(())

@@ -10,15 +10,18 @@ use super::fields::{Field, Fields};
 use super::members::Members;
 use super::operations::{Needs, OPERATIONS, Operation, Part};
 use super::refusal::Refusal;
-use super::{Answered, CallTool, Caller, Scheduler, ToolCall, status, tools};
+use super::{Answered, Caller, Scheduler, Services, ToolCall, status, tasks, tools};
 use crate::limits::{Limit, Limits};
 use crate::mcp::{json, lock};
 use crate::p2p::access::Policy;
 use crate::p2p::line::LineError;
 use crate::scheduler::MerkleClock;
+use crate::store::LocalStore;
 
 /// An answer stays below this: with its newline, or in the frame of another protocol, it takes less than 1 MiB.
-const MAX_ANSWER_BYTES: usize = (1 << 20) - (4 << 10);
+pub(super) const MAX_ANSWER_BYTES: usize = (1 << 20) - (4 << 10);
+/// Who a client of this node's own tools is to the tools that it calls.
+const LOCAL_PRINCIPAL: &str = "anonymous";
 /// The name under which every node of this protocol keeps its clock.
 const CLOCK_NODE: &str = "taskqueue-service";
 
@@ -35,6 +38,8 @@ pub struct TaskQueueOptions {
     pub cache: bool,
     /// The session that this node says it belongs to.
     pub session: Box<str>,
+    /// Whether a claim gets the tasks that its peer owns first.
+    pub deterministic: bool,
     /// How long a peer that was not heard of counts as alive.
     pub peer_timeout: Duration,
     /// The limits in force.
@@ -52,12 +57,6 @@ pub struct TaskQueue {
 pub(super) struct State {
     pub(super) clock: MerkleClock,
     pub(super) members: Members,
-}
-
-/// How far a request came without waiting.
-enum Begun<'a> {
-    Answer(String, Option<Limit>),
-    CallTool(tools::Asked<'a>, bool),
 }
 
 impl TaskQueue {
@@ -82,28 +81,64 @@ impl TaskQueue {
         usize::try_from(self.options.limits.max_p2p_line_bytes).unwrap_or(usize::MAX)
     }
 
-    /// Answers one request: a line without its newline, or a JSON object from elsewhere. Only `call_tool` waits.
-    pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, tools: &dyn CallTool) -> Answered {
+    /// Answers one request: a line without its newline, or a JSON object from elsewhere.
+    pub async fn answer(&self, request: &[u8], caller: &Caller<'_>, services: &Services<'_>) -> Answered {
         let mut operation = None;
-        let (name, call) = match self.begin(request, caller, &mut operation) {
-            Ok(Begun::Answer(json, limit)) => {
-                return Answered { limit, ..self.finish(operation, json, None) };
-            }
-            Err(refusal) => return self.refuse(operation, &refusal),
-            Ok(Begun::CallTool(asked, full_access)) => {
-                let call = ToolCall {
-                    name: &asked.name,
-                    arguments: &asked.arguments,
-                    timeout: asked.timeout,
-                    full_access,
-                    remote: caller.remote,
-                };
-                (asked.name.clone(), tools.call(call).await)
-            }
+        let answer = match self.admit(request, caller, &mut operation) {
+            Ok((asked, fields, full_access)) => match asked {
+                Operation::CallTool => {
+                    return match self.call_tool(&fields, caller, services, full_access).await {
+                        Ok((json, error)) => self.finish(operation, json, error),
+                        Err(refusal) => self.refuse(operation, &refusal),
+                    };
+                }
+                _ => self.serve(asked, &fields, caller, services.store, full_access).await,
+            },
+            Err(refusal) => Err(refusal),
         };
+        match answer {
+            Ok((json, limit)) => Answered { limit, ..self.finish(operation, json, None) },
+            Err(refusal) => self.refuse(operation, &refusal),
+        }
+    }
+
+    /// Answers an operation whose fields were checked, one that calls no tool.
+    async fn serve(
+        &self,
+        asked: Operation,
+        fields: &Fields<'_>,
+        caller: &Caller<'_>,
+        store: Option<&LocalStore>,
+        full_access: bool,
+    ) -> tasks::Answer {
+        match (asked, asked.info().part, store) {
+            (Operation::Status, ..) => Ok((self.status(fields, caller, store), None)),
+            (Operation::Heartbeat, ..) => self.heartbeat(fields, caller, store, full_access).await,
+            (_, Part::Cache, Some(store)) => self.cache_operation(asked, fields, store).await,
+            (_, _, Some(store)) => self.task_operation(asked, fields, caller, store).await,
+            (_, _, None) => Err(queue_unavailable()),
+        }
+    }
+
+    async fn call_tool(
+        &self,
+        fields: &Fields<'_>,
+        caller: &Caller<'_>,
+        services: &Services<'_>,
+        full_access: bool,
+    ) -> Result<(String, Option<ErrorCode>), Refusal> {
+        let asked = tools::read(fields, self.options.limits.duration(Limit::ToolTime))?;
+        let call = ToolCall {
+            name: &asked.name,
+            arguments: &asked.arguments,
+            timeout: asked.timeout,
+            full_access,
+            principal: caller.remote.map_or(LOCAL_PRINCIPAL, |remote| &remote.principal),
+        };
+        let outcome = services.tools.call(call).await;
         let mut error = None;
-        let json = self.object(|object| error = tools::write(object, &name, call));
-        self.finish(operation, json, error)
+        let json = self.object(|object| error = tools::write(object, &asked.name, outcome));
+        Ok((json, error))
     }
 
     /// The answer to what is no line.
@@ -138,60 +173,53 @@ impl TaskQueue {
         self.refuse(None, &Refusal::new(ErrorCode::InternalError, "the node failed at this request"))
     }
 
-    fn begin<'a>(
+    /// Which operation the request asks for, its fields, and whether its caller has full access.
+    fn admit<'a>(
         &self,
         request: &'a [u8],
         caller: &Caller<'_>,
         operation: &mut Option<Operation>,
-    ) -> Result<Begun<'a>, Refusal> {
+    ) -> Result<(Operation, Fields<'a>, bool), Refusal> {
         let fields = Fields::read(request, self.depth())?;
         let full_access = self.authenticate(&fields, caller)?;
         let asked = fields.string(Field::Op).as_deref().and_then(Operation::parse);
         let asked = asked.ok_or_else(unknown_op)?;
         *operation = Some(asked);
-        self.check(asked, &fields, full_access)?;
-        match asked {
-            Operation::Status => Ok(Begun::Answer(self.status(&fields, caller), None)),
-            Operation::Heartbeat => {
-                let (json, limit) = self.heartbeat(&fields, caller, full_access)?;
-                Ok(Begun::Answer(json, limit))
-            }
-            Operation::CallTool => {
-                let max = self.options.limits.duration(Limit::ToolTime);
-                Ok(Begun::CallTool(tools::read(&fields, max)?, full_access))
-            }
-            Operation::Claim | Operation::ClaimMany => {
-                let limit = self.note_claim(&fields, caller)?.limit;
-                Err(Refusal { limit, ..queue_unavailable() })
-            }
-            Operation::Wait => fields.number(Field::TimeoutS).and_then(|_| Err(queue_unavailable())),
-            _ => Err(queue_unavailable()),
-        }
+        self.check(asked, &fields, caller, full_access)?;
+        Ok((asked, fields, full_access))
     }
 
     /// Whether the caller has full access. Without the token that is configured there is no access at all.
     fn authenticate(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> Result<bool, Refusal> {
+        let Some(remote) = caller.remote else { return Ok(true) };
         let policy = &self.options.policy;
         let token = fields.string(Field::Token);
         if policy.has_token() && !policy.matches(token.as_deref()) {
             let message = "this node has a shared token, and a request carries it as token";
             return Err(Refusal::new(ErrorCode::Unauthorized, message));
         }
-        Ok(policy.access(caller.remote, token.as_deref()))
+        Ok(policy.access(remote, token.as_deref()))
     }
 
     /// What every operation is checked for: who may ask, what is switched off, what must be there.
-    fn check(&self, operation: Operation, fields: &Fields<'_>, full_access: bool) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        operation: Operation,
+        fields: &Fields<'_>,
+        caller: &Caller<'_>,
+        full_access: bool,
+    ) -> Result<(), Refusal> {
         let info = operation.info();
+        let is_peer = caller.remote.is_some();
         if info.needs == Needs::FullAccess && !full_access {
             return Err(changes_need(operation));
         }
         match info.part {
-            Part::Cache if !self.options.cache => {
+            Part::Cache if is_peer && !self.options.cache => {
                 let message = "peers may not use the cache of this node; p2p_cache lets them";
                 return Err(Refusal::new(ErrorCode::CacheDisabled, message));
             }
-            Part::Tools if !self.options.call_tool => {
+            Part::Tools if is_peer && !self.options.call_tool => {
                 let message = "peers may not call tools of this node; p2p_call_tool lets them";
                 return Err(Refusal::new(ErrorCode::ToolsDisabled, message));
             }
@@ -206,13 +234,14 @@ impl TaskQueue {
         }
     }
 
-    fn status(&self, fields: &Fields<'_>, caller: &Caller<'_>) -> String {
+    fn status(&self, fields: &Fields<'_>, caller: &Caller<'_>, store: Option<&LocalStore>) -> String {
         let mut json = String::with_capacity(self.status_head.len() + 128);
         json.push('{');
         json.push_str(&self.status_head);
         let detail = self.object(|object| {
             if fields.flag(Field::Detail) {
-                status::write_detail(object, &self.scheduler(caller.now));
+                let counts = store.map(LocalStore::counts).unwrap_or_default();
+                status::write_detail(object, &self.scheduler(caller.now), &counts);
             }
         });
         json.push(',');
@@ -253,7 +282,7 @@ impl TaskQueue {
         Scheduler { clock: state.clock.clone(), alive }
     }
 
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         usize::try_from(self.options.limits.max_json_depth).unwrap_or(usize::MAX)
     }
 }

@@ -1,6 +1,6 @@
 //! What `status` and `heartbeat` tell.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -8,17 +8,19 @@ use serde::Serialize;
 use super::Scheduler;
 use super::members::Member;
 use crate::mcp::json::{self, Object};
+use crate::store::QueueCounts;
 
 /// Peers that the answer to a heartbeat names.
 const MAX_HEARTBEAT_PEERS: usize = 256;
 /// Each of the two lists of `status` ends before this many bytes.
 const MAX_LIST_BYTES: usize = 256 << 10;
+/// Each of the two counts by type ends before this many bytes of names.
+const MAX_TYPES_BYTES: usize = 32 << 10;
 /// Types of tasks that are run in containers.
 const CONTAINER_TYPES: [&str; 3] = ["docker.execute", "docker.execute_docker_container", "docker.github"];
 /// What this node runs itself: nothing.
 const CAPABILITIES: &str = r#"{"task_types":[],"models":[],"endpoints_by_model":{},"endpoint_types_by_model":{},"hwtest":{},"resource_keys":[]}"#;
 const NAT: &str = r#"{"autonat":{"supported":false,"status":"unavailable","code":null}}"#;
-const QUEUE: &str = r#"{"queued":0,"running":0,"queued_by_type":{},"running_by_type":{}}"#;
 const LOCAL_WORKER: &str = r#"{"enabled":false,"docker_enabled":false,"supported_task_types":[]}"#;
 
 /// The members of a `status` without detail, written once.
@@ -33,8 +35,14 @@ pub(super) fn head(session: &str) -> String {
 }
 
 /// Adds what `status` says with detail.
-pub(super) fn write_detail(object: &mut Object<'_>, scheduler: &Scheduler) {
-    object.raw("queue", QUEUE);
+pub(super) fn write_detail(object: &mut Object<'_>, scheduler: &Scheduler, counts: &QueueCounts) {
+    let queue = json::object(|object| {
+        object.raw("queued", &counts.queued.to_string());
+        object.raw("running", &counts.running.to_string());
+        by_type(object, "queued_by_type", &counts.queued_by_type);
+        by_type(object, "running_by_type", &counts.running_by_type);
+    });
+    object.raw("queue", &queue);
     let workers = || scheduler.alive.iter().filter(|member| !member.worker_id.is_empty());
     let in_containers: HashSet<&str> = workers()
         .filter(|member| member.supported_task_types.iter().any(|name| CONTAINER_TYPES.contains(&&**name)))
@@ -77,6 +85,18 @@ pub(super) fn write_heartbeat(object: &mut Object<'_>, peer: &str, scheduler: &S
         object.raw("known_peers", &format!("[{}]", rows.join(",")));
     });
     object.raw("scheduler", &text);
+}
+
+/// How many tasks each type has, as far as there is room.
+fn by_type(object: &mut Object<'_>, key: &str, counts: &BTreeMap<Arc<str>, usize>) {
+    let mut bytes = 0;
+    let fits = |(name, _): &(&Arc<str>, &usize)| {
+        bytes += name.len() + 24;
+        bytes <= MAX_TYPES_BYTES
+    };
+    let fitting: BTreeMap<&str, usize> =
+        counts.iter().take_while(fits).map(|(name, count)| (&**name, *count)).collect();
+    object.value(key, &fitting);
 }
 
 /// A list of members, as far as there is room.

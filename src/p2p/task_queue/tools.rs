@@ -7,13 +7,18 @@ use super::codes::{ErrorCode, asks_for_retry};
 use super::fields::{Field, Fields};
 use super::refusal::Refusal;
 use crate::mcp::json;
-use crate::p2p::{LocalBoxFuture, Remote};
+use crate::p2p::LocalBoxFuture;
 
 /// How long a tool may take where the caller does not say.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// Tools that call tools of peers, or anything else that a request of this protocol can ask for: called through
 /// `call_tool`, they would let peers send each other in circles.
 const INDIRECT: [&str; 3] = ["call_tool", "p2p_taskqueue_call_tool", "task_queue.rpc"];
+/// The tools that ask another node where an argument names one.
+const RELAYS: &str = "p2p_taskqueue_";
+/// Arguments that name another node; `peer_id` does so for the two of the relays that have it for that.
+const TARGETS: [&str; 3] = ["remote_multiaddr", "remote_peer_id", "peer_id"];
+const TARGETED_BY_PEER_ID: [&str; 2] = ["p2p_taskqueue_status", "p2p_taskqueue_submit"];
 
 /// Calls a tool of this node; the server does it.
 pub trait CallTool {
@@ -32,8 +37,8 @@ pub struct ToolCall<'a> {
     pub timeout: Duration,
     /// Whether the caller may call tools that change something.
     pub full_access: bool,
-    /// Who asks.
-    pub remote: &'a Remote,
+    /// Who asks: the id that the peer proved.
+    pub principal: &'a str,
 }
 
 /// What became of a call.
@@ -68,20 +73,36 @@ pub(super) struct Asked<'a> {
 pub(super) fn read<'a>(fields: &Fields<'a>, max: Duration) -> Result<Asked<'a>, Refusal> {
     let name = fields.text(&[Field::Tool, Field::ToolName, Field::Name]);
     let name = name.ok_or_else(|| Refusal::new(ErrorCode::MissingToolName, "tool names the tool to call"))?;
-    if INDIRECT.iter().any(|indirect| indirect.eq_ignore_ascii_case(&name)) {
-        let message = "call_tool calls no tool that calls tools of peers; ask the peer itself";
-        return Err(Refusal::new(ErrorCode::RecursionRefused, message));
-    }
     let arguments = match fields.first(&[Field::Args, Field::Arguments, Field::Params]) {
         None => Cow::Borrowed("{}"),
         Some(raw) if raw.starts_with('{') => Cow::Borrowed(raw),
         Some(raw) => Cow::Owned(json::object(|object| object.raw("value", raw))),
     };
+    if INDIRECT.iter().any(|indirect| indirect.eq_ignore_ascii_case(&name)) || is_relayed(&name, &arguments) {
+        let message = "call_tool calls no tool that calls tools of peers; ask the peer itself";
+        return Err(Refusal::new(ErrorCode::RecursionRefused, message));
+    }
     let timeout = match fields.number(Field::TimeoutS)? {
         None => DEFAULT_TIMEOUT,
         Some(seconds) => Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(max),
     };
     Ok(Asked { name, arguments, timeout: timeout.min(max) })
+}
+
+/// Whether the call would have this node ask another one.
+fn is_relayed(name: &str, arguments: &str) -> bool {
+    if name != "list_peers" && !name.starts_with(RELAYS) {
+        return false;
+    }
+    // What is no object of arguments, the tool refuses itself.
+    let Ok(arguments) = serde_json::from_str::<serde_json::Map<_, _>>(arguments) else { return false };
+    let given = |key: &str| match arguments.get(key) {
+        Some(serde_json::Value::String(text)) => !text.trim().is_empty(),
+        Some(serde_json::Value::Bool(flag)) => *flag,
+        _ => false,
+    };
+    let targets = if TARGETED_BY_PEER_ID.contains(&name) { &TARGETS[..] } else { &TARGETS[..2] };
+    targets.iter().any(|target| given(target)) || (name == "list_peers" && given("include_capabilities"))
 }
 
 /// Writes what became of the call, as the members of the answer; returns its error.
@@ -144,6 +165,24 @@ mod tests {
         assert_eq!(asked("{}"), Err(ErrorCode::MissingToolName));
         assert_eq!(asked(r#"{"tool":"Call_Tool"}"#), Err(ErrorCode::RecursionRefused));
         assert_eq!(asked(r#"{"tool":"c","timeout_s":"abc"}"#), Err(ErrorCode::InvalidField));
+    }
+
+    #[test]
+    fn no_tool_asks_another_node_for_a_peer() {
+        for (tool, arguments, refused) in [
+            ("p2p_taskqueue_get_task", r#"{"task_id":"x"}"#, false),
+            ("p2p_taskqueue_get_task", r#"{"task_id":"x","remote_peer_id":" "}"#, false),
+            ("p2p_taskqueue_get_task", r#"{"task_id":"x","remote_peer_id":"P"}"#, true),
+            ("p2p_taskqueue_submit", r#"{"remote_multiaddr":"/x"}"#, true),
+            ("p2p_taskqueue_submit", r#"{"peer_id":"P"}"#, true),
+            ("p2p_taskqueue_claim_next", r#"{"peer_id":"P","worker_id":"w"}"#, false),
+            ("list_peers", "{}", false),
+            ("list_peers", r#"{"include_capabilities":true}"#, true),
+            ("mine", r#"{"remote_peer_id":"P"}"#, false),
+        ] {
+            let refusal = asked(&format!(r#"{{"tool":"{tool}","args":{arguments}}}"#)).err();
+            assert_eq!(refusal, refused.then_some(ErrorCode::RecursionRefused), "{tool} {arguments}");
+        }
     }
 
     #[test]

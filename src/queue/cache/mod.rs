@@ -33,7 +33,7 @@ pub struct CacheSettings {
 
 impl Default for CacheSettings {
     fn default() -> Self {
-        CacheSettings { max_bytes: 16 << 20, max_key_bytes: 1 << 10, max_value_bytes: 1 << 20 }
+        CacheSettings { max_bytes: 16 << 20, max_key_bytes: 1 << 10, max_value_bytes: 960 << 10 }
     }
 }
 

@@ -22,7 +22,7 @@ use super::mcp::TaskQueueRpc;
 use crate::config::ServerConfig;
 use crate::observe::CoreMetrics;
 use crate::p2p::access::Policy;
-use crate::p2p::task_queue::{Answered, Caller, Now, TaskQueue, TaskQueueOptions};
+use crate::p2p::task_queue::{Answered, Caller, Now, Services, TaskQueue, TaskQueueOptions};
 use crate::p2p::{LocalBoxFuture, PeerId, Remote};
 use crate::server::core::CoreState;
 use tools::Tools;
@@ -41,6 +41,7 @@ pub(crate) fn task_queue(config: &ServerConfig, peer_id: &str) -> Arc<TaskQueue>
         call_tool: config.p2p_call_tool,
         cache: config.p2p_cache,
         session: config.p2p_session.as_deref().unwrap_or_default().into(),
+        deterministic: config.p2p_deterministic,
         peer_timeout: std::time::Duration::from_millis(config.p2p_peer_timeout_ms),
         limits: config.limits.clone(),
     }))
@@ -60,6 +61,18 @@ pub(crate) fn now() -> Now {
     Now { instant: Instant::now(), unix_s: since.map_or(0.0, |since| since.as_secs_f64()) }
 }
 
+/// Answers a request of a client of this node's own tools, which are counted by themselves.
+pub(crate) async fn answer_own(core: &Rc<CoreState>, queue: &TaskQueue, request: &[u8]) -> Answered {
+    let tools = Tools { core };
+    let caller = Caller { remote: None, now: now() };
+    let answered =
+        queue.answer(request, &caller, &Services { tools: &tools, store: core.store.as_ref() }).await;
+    if let Some(limit) = answered.limit {
+        core.metrics().hit(limit);
+    }
+    answered
+}
+
 impl TaskQueueHost {
     pub(crate) fn new(core: Rc<CoreState>, queue: Arc<TaskQueue>) -> Rc<TaskQueueHost> {
         Rc::new(TaskQueueHost { core, queue })
@@ -70,8 +83,9 @@ impl TaskQueueHost {
         let now = now();
         let _counted = InProgress::new(self.core.metrics());
         let tools = Tools { core: &self.core };
-        let caller = Caller { remote, now };
-        let answering = AssertUnwindSafe(self.queue.answer(request, &caller, &tools));
+        let caller = Caller { remote: Some(remote), now };
+        let services = Services { tools: &tools, store: self.core.store.as_ref() };
+        let answering = AssertUnwindSafe(self.queue.answer(request, &caller, &services));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| {
             self.core.metrics().panicked();
             tracing::error!(core = self.core.index, "a request of the task queue RPC ended in a panic");

@@ -38,7 +38,7 @@ async fn run(core: &Rc<CoreState>, asked: ToolCall<'_>) -> ToolOutcome {
     let at = At {
         now: begun_at,
         core: core.index,
-        principal: &asked.remote.principal,
+        principal: asked.principal,
         full: core.shared.inflight.is_full(),
         traceparent: None,
         access: if asked.full_access { Access::Full } else { Access::ReadOnly },

@@ -1,0 +1,109 @@
+//! `claim` and `claim_many`: who claims, and which tasks it owns.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Caller;
+use super::fields::{Field, Fields};
+use super::queue::TaskQueue;
+use super::refusal::Refusal;
+use crate::mcp::lock;
+use crate::queue::{Candidate, Claim, Settings};
+use crate::scheduler::{Owners, task_hash};
+
+/// A claim that waits looks again so often at who is alive, when it looks at tasks.
+const STALE_TIME: Duration = Duration::from_millis(250);
+
+/// A claim, and how long it waits.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) claim: Claim,
+    pub(super) wait: Duration,
+}
+
+/// Reads a claim of at most `max_tasks` tasks; with more than one allowed, the request may say how many.
+pub(super) fn read(
+    fields: &Fields<'_>,
+    caller: &Caller<'_>,
+    several: bool,
+    max_wait: Duration,
+) -> Result<Asked, Refusal> {
+    let bounds = Settings::default();
+    let worker: Arc<str> = fields.text(&[Field::WorkerId]).unwrap_or_default().into();
+    let peer = fields.text(&[Field::Peer, Field::PeerId]);
+    let peer: Arc<str> = match (peer, caller.transport()) {
+        (Some(peer), _) => peer.into(),
+        (None, "") => worker.clone(),
+        (None, transport) => transport.into(),
+    };
+    // One more than is allowed, so that the queue can refuse it.
+    let types = [Field::SupportedTaskTypes, Field::TaskTypes];
+    let types = fields.list(&types, bounds.max_claim_types + 1, 1 << 20);
+    let wish = fields.number_if_any(Field::MaxTasks).or(fields.number_if_any(Field::Limit));
+    let max_tasks = wish.map_or(1, |wish| wish.clamp(1.0, 1e6) as usize);
+    let session = fields.text(&[Field::SessionId, Field::Session, Field::P2pSession]);
+    let same_type =
+        [Field::SameTaskType, Field::SameType].into_iter().find(|name| fields.raw(*name).is_some());
+    let lease = fields.number(Field::LeaseS)?;
+    let wait = fields.number(Field::WaitS)?.unwrap_or(0.0).max(0.0);
+    Ok(Asked {
+        claim: Claim {
+            worker,
+            peer,
+            types: types.into_iter().map(Arc::from).collect(),
+            session: session.map(Arc::from),
+            lease_ms: lease.map(|lease| (lease * 1e3).max(0.0) as u64),
+            max_tasks: if several || wish.is_some() { max_tasks } else { 1 },
+            same_type: same_type.is_none_or(|name| fields.flag(name)),
+        },
+        wait: Duration::try_from_secs_f64(wait).unwrap_or(max_wait).min(max_wait),
+    })
+}
+
+/// Who owns what for one claim, found anew now and then while it waits.
+pub(super) struct Ownership<'a> {
+    queue: &'a TaskQueue,
+    peer: Arc<str>,
+    seen: RefCell<Option<Seen>>,
+}
+
+struct Seen {
+    at: Instant,
+    owners: Owners,
+}
+
+impl<'a> Ownership<'a> {
+    pub(super) fn new(queue: &'a TaskQueue, peer: Arc<str>) -> Ownership<'a> {
+        Ownership { queue, peer, seen: RefCell::default() }
+    }
+
+    /// Whether the claim's peer owns the task.
+    pub(super) fn owns(&self, candidate: &Candidate) -> bool {
+        let mut seen = self.seen.borrow_mut();
+        let seen = match &mut *seen {
+            Some(seen) if seen.at.elapsed() < STALE_TIME => seen,
+            other => other.insert(self.look()),
+        };
+        // Alone, it owns everything.
+        if seen.owners.len() <= 1 {
+            return true;
+        }
+        let hash = task_hash(&candidate.id.to_string(), &candidate.task_type, &candidate.model_name);
+        seen.owners.owner(&hash) == Some(&*self.peer)
+    }
+
+    fn look(&self) -> Seen {
+        let at = Instant::now();
+        let state = lock(&self.queue.state);
+        let alive = state.members.alive(at, self.queue.options.peer_timeout);
+        let mut peers: Vec<Box<str>> = alive.map(|member| member.peer_id.clone()).collect();
+        if !peers.iter().any(|peer| **peer == *self.peer) {
+            peers.push((&*self.peer).into());
+        }
+        let clock = state.clock.root().to_owned();
+        drop(state);
+        // The digests of many peers take a while, which nobody else should wait for.
+        Seen { at, owners: Owners::new(&clock, peers) }
+    }
+}

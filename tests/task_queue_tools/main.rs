@@ -1,0 +1,14 @@
+//! The tools of the task queue from outside: every tool over HTTP, answered by the server itself and, where it takes a
+//! peer, by a second server over libp2p; and tasks as resources.
+
+#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod offered;
+mod peers;
+mod refusals;
+mod resources;
+mod support;
+mod table;
+mod waits;
