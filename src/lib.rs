@@ -31,7 +31,7 @@
 //! - [`p2p`]: libp2p: identity, connections, the protocols that peers speak, the node of a core.
 //! - [`queue`]: tasks, leases and the cache as state machines; their records and recovery.
 //! - [`store`]: the queue and the cache of the process, kept: locks, journal, waiters.
-//! - [`scheduler`]: who does what among peers: clocks and their digests.
+//! - [`scheduler`]: who does what among peers: clocks, ownership, workflow tasks.
 //! - [`observe`]: metrics, probes, logs.
 //! - [`runtime`]: executors, streams, scopes, deadlines, the watchdog; the only room that names glommio.
 //! - [`journal`]: a durable log of opaque records, and its recovery.
