@@ -54,10 +54,9 @@ impl Output {
 
     /// The result: standard output where that is one JSON object, else an object with its text.
     fn result(&self) -> Map<String, Value> {
-        if !self.is_cut() {
-            if let Ok(Value::Object(object)) = serde_json::from_slice(&self.bytes) {
-                return object;
-            }
+        let whole = (!self.is_cut()).then(|| serde_json::from_slice(&self.bytes));
+        if let Some(Ok(Value::Object(object))) = whole {
+            return object;
         }
         let mut result = Map::new();
         result.insert("stdout".to_owned(), String::from_utf8_lossy(&self.bytes).into());
