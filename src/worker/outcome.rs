@@ -54,9 +54,8 @@ impl Output {
 
     /// The result: standard output where that is one JSON object, else an object with its text.
     fn result(&self) -> Map<String, Value> {
-        if !self.is_cut()
-            && let Ok(Value::Object(object)) = serde_json::from_slice(&self.bytes)
-        {
+        let whole = (!self.is_cut()).then(|| serde_json::from_slice(&self.bytes));
+        if let Some(Ok(Value::Object(object))) = whole {
             return object;
         }
         let mut result = Map::new();
