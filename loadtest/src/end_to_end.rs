@@ -129,3 +129,35 @@ fn nobody_there_is_a_connect_error() {
     let report = run::run(&Job::from_args(&cli.load).unwrap()).unwrap();
     assert!(report.void && report.errors["connect"] == 1 && report.requests == 0, "{report}");
 }
+
+/// A node of this process with a task queue in memory.
+fn node() -> (ringmesh::ServerHandle, std::thread::JoinHandle<()>, String) {
+    let config = ringmesh::ServerConfig {
+        listen: vec!["127.0.0.1:0".parse().unwrap()],
+        max_cores: Some(1),
+        ..ringmesh::ServerConfig::default()
+    };
+    let server = ringmesh::Server::new(config).builtin_tools();
+    let handle = server.handle();
+    let thread = std::thread::spawn(move || drop(server.run().unwrap()));
+    let ringmesh::Start::Ready(addresses) = handle.readiness().wait_timeout(Duration::from_secs(10)) else {
+        panic!("the server did not start")
+    };
+    (handle, thread, addresses[0].to_string())
+}
+
+#[test]
+fn a_queue_is_loaded_in_submits_and_in_cycles() {
+    let (handle, thread, target) = node();
+    for round in ["submit", "cycle"] {
+        let flags = ["x", "queue", "--target", &target, "--round", round, "--connections", "3"];
+        let times = ["--warmup-s", "0.05", "--duration-s", "0.2"];
+        let cli = Cli::try_parse_from(flags.iter().chain(&times)).unwrap();
+        let Some(crate::options::Command::Queue(args)) = cli.command else { panic!("not a queue's load") };
+        let report = crate::queue::run(&args).unwrap();
+        let json: serde_json::Value = serde_json::from_str(&report.json()).unwrap();
+        assert!(report.errors == 0 && json["rounds"].as_u64() > Some(10), "{json}");
+    }
+    handle.stop();
+    thread.join().unwrap();
+}

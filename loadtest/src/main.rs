@@ -14,6 +14,7 @@ mod options;
 mod p2p;
 mod probe;
 mod procfs;
+mod queue;
 mod report;
 mod request;
 mod run;
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
             comparison.void_runs() > 0
         }),
         Some(Command::P2p(args)) => p2p::run(args).map(|report| {
+            show(&report.json());
+            report.errors > 0
+        }),
+        Some(Command::Queue(args)) => queue::run(args).map(|report| {
             show(&report.json());
             report.errors > 0
         }),

@@ -1,5 +1,6 @@
 //! What the command line says, and the checks that need more than one flag.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub(crate) enum Command {
     Compare(CompareArgs),
     /// Load MCP over libp2p, with the stack that the server has; prints one JSON object.
     P2p(P2pArgs),
+    /// Load a task queue: submits, or cycles of submit, claim and complete; prints one JSON object.
+    Queue(QueueArgs),
     /// Serve MCP over libp2p with answers that are always the same: what the stack costs without MCP.
     P2pCanned(CannedArgs),
 }
@@ -228,6 +231,56 @@ pub(crate) struct P2pArgs {
     #[arg(long)]
     pub(crate) cpu: Option<usize>,
     /// Process to read CPU time and memory of.
+    #[arg(long, value_name = "PID")]
+    pub(crate) server_pid: Option<u32>,
+}
+
+/// What a connection does again and again.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueRound {
+    /// Submits a task.
+    Submit,
+    /// Submits a task, claims one, and completes it.
+    Cycle,
+}
+
+/// What is spoken to the queue.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QueueProtocol {
+    /// The tools of the task queue, over HTTP in 2026-07-28.
+    Tools,
+    /// The protocol of beanstalkd.
+    Beanstalkd,
+}
+
+/// A load for a task queue that is already there.
+#[derive(Args, Debug, Clone)]
+pub(crate) struct QueueArgs {
+    /// The server, as 127.0.0.1:8000.
+    #[arg(long, value_name = "IP:PORT")]
+    pub(crate) target: SocketAddr,
+    /// What each connection does.
+    #[arg(long, value_enum, default_value = "cycle")]
+    pub(crate) round: QueueRound,
+    /// What is spoken.
+    #[arg(long, value_enum, default_value = "tools")]
+    pub(crate) protocol: QueueProtocol,
+    /// Connections, each with one request in flight.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) connections: u32,
+    /// Bytes of data in each payload.
+    #[arg(long, default_value_t = 64)]
+    pub(crate) payload_bytes: usize,
+    /// Measured time, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = parse_seconds)]
+    pub(crate) duration_s: Duration,
+    /// Time before the measurement, in seconds; its samples are left out.
+    #[arg(long, value_name = "SECONDS", default_value = "1", value_parser = parse_seconds)]
+    pub(crate) warmup_s: Duration,
+    /// The core of the generator's thread.
+    #[arg(long)]
+    pub(crate) cpu: Option<usize>,
+    /// Process to read CPU time of.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
 }
