@@ -347,13 +347,10 @@ impl Store {
 
     /// Tells everybody whom changes concern.
     pub(super) fn wake(&self, wakes: Vec<Wake>) {
-        if self.changes.is_heard() {
-            let changed = wakes.iter().filter_map(|wake| match wake {
-                Wake::Changed(task) => Some(*task),
-                _ => None,
-            });
-            self.changes.say(changed);
-        }
+        self.changes.say(wakes.iter().filter_map(|wake| match wake {
+            Wake::Changed(task) => Some(*task),
+            _ => None,
+        }));
         let (waited_for, met) = (self.waiters.count() > 0, self.meeting.count() > 0);
         if !waited_for && !met {
             return;

@@ -9,10 +9,11 @@ use crate::tools::task_queue::{TASKS_URI, task_uri};
 /// From now on changes of tasks are told. Where nobody subscribed to anything, a change costs one load for it.
 pub(crate) fn tell_changes(store: &Store, dispatcher: &Dispatcher) {
     let (subscribers, handle) = (dispatcher.resource_subscribers(), dispatcher.registry_handle());
-    store.changes().tell(move |task| {
+    let listens = store.changes().tell(move |task| {
         if subscribers.load(Ordering::Acquire) > 0 {
             handle.resource_updated(task_uri(task));
             handle.resource_updated(TASKS_URI);
         }
     });
+    debug_assert!(listens, "invariant: a server has a store of its own, and listens to it once");
 }
