@@ -52,12 +52,13 @@ impl LocalStore {
         loop {
             let (drained, waiters) = (self.store().drained.listen(), self.claim_waiters(claim)?);
             let tried = self.try_claim(claim, owns).await?;
-            if !tried.tasks.is_empty() || tried.held_until_ms.is_none() {
+            if !tried.tasks.is_empty() {
+                // What it was woken for may be another task than it took, so its wakes go on to the next.
+                return Ok(tried.tasks);
+            }
+            if tried.held_until_ms.is_none() {
                 // Nobody else would find what this claim did not.
                 waiters.iter().for_each(Waiter::settle_if_woken);
-            }
-            if !tried.tasks.is_empty() {
-                return Ok(tried.tasks);
             }
             let held = tried.held_until_ms.map(|until| {
                 let left = u64::try_from(until.saturating_sub(self.now().mono_ms)).unwrap_or(0);

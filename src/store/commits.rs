@@ -87,7 +87,12 @@ impl Commits {
         let door = self.door.borrow();
         let log = match &*door {
             Door::Memory => return Ok(Sent::Kept(store.commit(machine, change.sequence))),
-            Door::Ended(error) => return Err(error.clone()),
+            Door::Ended(error) => {
+                let error = error.clone();
+                drop(door);
+                store.give_up(machine, change.sequence);
+                return Err(error);
+            }
             Door::Asleep => {
                 let (reply, awaited) = reply();
                 self.unsent.borrow_mut().push_back(Unsent { machine, change, reply });
@@ -102,7 +107,7 @@ impl Commits {
             Ok(()) => Ok(Sent::Awaited(awaited)),
             Err((sequence, error, _)) => {
                 drop(door);
-                store.give_up(machine, sequence, &error);
+                store.give_up(machine, sequence);
                 Err(error.into())
             }
         }
@@ -193,7 +198,7 @@ impl LocalStore {
                         self.end(StoreError::Poisoned);
                         return kept.journal.poison().check();
                     }
-                    self.refuse_unsent(&AppendError::DiskFull);
+                    self.refuse_unsent(&StoreError::DiskFull);
                 }
             }
         }
@@ -233,7 +238,7 @@ impl LocalStore {
         let commits = self.commits();
         for Unsent { machine, change, reply } in commits.unsent.take() {
             if let Err((sequence, error, reply)) = commits.append(&log, machine, change, reply) {
-                self.store().give_up(machine, sequence, &error);
+                self.store().give_up(machine, sequence);
                 reply.give(Err(error.into()));
             }
         }
@@ -257,18 +262,18 @@ impl LocalStore {
         let commits = self.commits();
         let former = commits.door.replace(Door::Ended(error.clone()));
         drop(former);
-        let unsent = commits.unsent.take();
-        unsent.into_iter().for_each(|unsent| unsent.reply.give(Err(error.clone())));
+        self.refuse_unsent(&error);
         let flying = commits.flying.take();
         flying.into_iter().for_each(|flying| flying.reply.give(Err(error.clone())));
         // Who meets a change that nobody will commit any more hears of the end.
         self.store().meeting.wake_all();
     }
 
-    fn refuse_unsent(&self, error: &AppendError) {
+    /// Undoes what was never handed to a log.
+    fn refuse_unsent(&self, error: &StoreError) {
         for Unsent { machine, change, reply } in self.commits().unsent.take() {
-            self.store().give_up(machine, change.sequence, error);
-            reply.give(Err(error.clone().into()));
+            self.store().give_up(machine, change.sequence);
+            reply.give(Err(error.clone()));
         }
     }
 
@@ -340,9 +345,9 @@ impl Store {
         self.commit_all([(machine, sequence, &Ok(()))].into_iter()).pop().flatten()
     }
 
-    /// Undoes a change whose record was refused.
-    fn give_up(&self, machine: Machine, sequence: u64, error: &AppendError) {
-        self.commit_all([(machine, sequence, &Err(error.clone()))].into_iter());
+    /// Undoes a change whose record no log has taken.
+    fn give_up(&self, machine: Machine, sequence: u64) {
+        self.commit_all([(machine, sequence, &Err(AppendError::Busy))].into_iter());
     }
 
     /// Tells everybody whom changes concern.

@@ -95,6 +95,9 @@ impl LocalStore {
             return Err(JournalError::Settings("there is no journal to take a snapshot for".to_owned()));
         };
         let sequence = store.settled().await;
+        if store.is_poisoned() {
+            return Err(JournalError::Settings("the journal has failed".to_owned()));
+        }
         let mut snapshot = kept.journal.begin_snapshot(kept.folder.clone(), sequence).await?;
         let mut cursor = Some(0);
         while let Some(from) = cursor {

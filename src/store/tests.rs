@@ -173,6 +173,34 @@ fn a_claim_waits_for_a_task_and_one_is_enough() {
 }
 
 #[test]
+fn a_wake_that_was_not_used_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    run(move |scope| async move {
+        let local = core(open(&path), &scope);
+        let got = Rc::new(RefCell::new(Vec::new()));
+        for (worker, types) in [("both", &["a", "b"][..]), ("one", &["b"])] {
+            let (local, got) = (local.clone(), got.clone());
+            let waiting = async move {
+                let tasks = local.claim(&claim(worker, types), None, Duration::from_secs(60)).await.unwrap();
+                got.borrow_mut().push((worker, tasks[0].core.task_type.to_string()));
+            };
+            scope.spawn("claim", waiting).unwrap();
+        }
+        sleep(Duration::from_millis(20)).await;
+        // Both wakes go to the one who has waited longest, which takes one task.
+        let (a, b) = (local.submit(submit(&local, "a")), local.submit(submit(&local, "b")));
+        let (a, b) = futures_lite::future::zip(a, b).await;
+        assert!(a.is_ok() && b.is_ok());
+        sleep(Duration::from_millis(200)).await;
+        let mut got = got.borrow().clone();
+        got.sort();
+        assert_eq!(got, [("both", "a".to_owned()), ("one", "b".to_owned())]);
+        local.stop();
+    });
+}
+
+#[test]
 fn a_delay_that_ends_and_a_lease_that_ends_wake_who_waits() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
