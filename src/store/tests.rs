@@ -9,7 +9,7 @@ use super::{JournalOptions, LocalStore, Store, StoreError, StoreOptions};
 use crate::journal;
 use crate::limits::Limits;
 use crate::queue::{Claim, Complete, Outcome, Settings, Status, Submit, Task};
-use crate::runtime::{BoxError, ExecutorSettings, Queue, Scope, ScopeOptions, sleep, spawn_executor};
+use crate::runtime::{self, BoxError, ExecutorSettings, Queue, Scope, ScopeOptions, sleep, spawn_executor};
 
 fn submit(store: &LocalStore, task_type: &str) -> Submit {
     Submit {
@@ -197,6 +197,36 @@ fn a_wake_that_was_not_used_goes_on() {
         got.sort();
         assert_eq!(got, [("both", "a".to_owned()), ("one", "b".to_owned())]);
         local.stop();
+    });
+}
+
+#[test]
+fn ten_thousand_who_wait_cost_nothing_and_one_task_wakes_one() {
+    const WAITERS: usize = 10_000;
+    run(move |scope| async move {
+        let local = Store::in_memory(Settings::default());
+        let got = Rc::new(RefCell::new(0));
+        for index in 0..WAITERS {
+            let (local, got) = (local.clone(), got.clone());
+            let waiting = async move {
+                let claim = claim(&format!("w{index}"), &["a"]);
+                *got.borrow_mut() += local.claim(&claim, None, Duration::from_secs(60)).await.unwrap().len();
+            };
+            scope.spawn("claim", waiting).unwrap();
+        }
+        while local.store().stats().waiters < WAITERS as u64 {
+            sleep(Duration::from_millis(10)).await;
+        }
+        let before = runtime::core_busy();
+        sleep(Duration::from_millis(1_000)).await;
+        let idle = runtime::core_busy() - before;
+        assert!(idle < Duration::from_millis(50), "waiting took {idle:?} of a second");
+        for _ in 0..3 {
+            local.submit(submit(&local, "a")).await.unwrap();
+        }
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!((*got.borrow(), local.store().stats().waiters), (3, WAITERS as u64 - 3));
+        local.store().drain();
     });
 }
 
