@@ -24,8 +24,15 @@ use ringmesh::p2p::{LocalBoxFuture, PeerId, Remote, Via};
 use ringmesh::queue::Settings;
 use ringmesh::store::{LocalStore, Store};
 
-const FILES: [&str; 5] =
-    ["client-feb-legacy", "feb-call_tool", "feb-legacy-notoken", "new-call_tool", "new-legacy+mcp-notoken"];
+/// `client-new-mcp` has what the newest client sends as `task_queue.rpc`, taken out of its MCP messages.
+const FILES: [&str; 6] = [
+    "client-feb-legacy",
+    "client-new-mcp",
+    "feb-call_tool",
+    "feb-legacy-notoken",
+    "new-call_tool",
+    "new-legacy+mcp-notoken",
+];
 const NODE: &str = "12D3KooWnode";
 
 /// The tools that the recorded nodes had.

@@ -15,7 +15,7 @@ const PARAMETERS: [(&str, &str, &str); 14] = [
     (
         "p2p_taskqueue_claim_next",
         "worker_id",
-        "supported_task_types peer_id clock remote_multiaddr remote_peer_id lease_s max_tasks wait_s",
+        "supported_task_types peer_id clock remote_multiaddr remote_peer_id lease_s max_tasks wait_s session_id",
     ),
     ("p2p_taskqueue_call_tool", "tool_name", "args remote_multiaddr remote_peer_id timeout_s"),
     ("p2p_taskqueue_list_tasks", "", "status limit task_types remote_multiaddr remote_peer_id cursor"),
