@@ -81,6 +81,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
             (FEBRUARY, "cancel/again"),
             (BOTH, "release/other_worker"),
             (BOTH, "release/ok"),
+            ("client-new-mcp", "release_task"),
         ],
         rule: Rule::Served,
     },
@@ -178,6 +179,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         applies: &[
             (BOTH, "tool/unknown"),
             ("new-legacy+mcp-notoken", "tool/args_not_object"),
+            ("client-new-mcp", "call_tool_unknown"),
             ("new-call_tool", "call_tool/registered 4"),
         ],
         rule: Rule::Error("tool_not_found"),
@@ -191,6 +193,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
             (BOTH, "status/*"),
             (BOTH, "status_*"),
             (BOTH, "get_capabilities"),
+            ("client-new-mcp", "mcp_*"),
             (BOTH, "auth/*"),
             (BOTH, "frame/*"),
             (BOTH, "op/' STATUS '"),
