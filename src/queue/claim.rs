@@ -12,7 +12,7 @@ use super::time::Now;
 /// What all tasks of one claim may come to, unless one alone is larger: an answer has to carry them.
 const MAX_CLAIM_BYTES: usize = 768 << 10;
 /// What a task takes there besides payload and result.
-const TASK_BYTES: usize = 1 << 10;
+const TASK_BYTES: usize = 4 << 10;
 
 /// A task that a claim may take, with all that decides who owns it.
 #[derive(Debug, Clone, PartialEq, Eq)]

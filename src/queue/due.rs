@@ -45,6 +45,8 @@ impl Queue {
             let Some(entry) = self.store.entry(slot) else { continue };
             match entry.task.state.status {
                 Status::Queued => {
+                    // A claim may have made it ready already; who waits for it hears of it here alone.
+                    self.store.timers.remove(&(entry.task.state.not_before_ms, slot));
                     self.store.make_ready(slot, now);
                     ticked.wakes.extend(self.store.entry(slot).and_then(|entry| wake(&entry.task, now)));
                 }
@@ -61,7 +63,7 @@ impl Queue {
         ticked
     }
 
-    /// Delays that are over, so that a claim sees their tasks before the next tick.
+    /// Delays that are over, so that a claim sees their tasks before the next tick, which tells who waits for them.
     pub(super) fn promote(&mut self, now: Now) {
         if self.store.timers.first().is_none_or(|(at, _)| *at > now.mono_ms) {
             return;

@@ -12,6 +12,7 @@ impl Queue {
     ///
     /// At most `max_renewals` leases; one whose task is being changed at this moment is left as it is.
     pub fn heartbeat(&mut self, now: Now, name: &str) -> Step {
+        self.forget_cancelled(now, name);
         let (mut renewed, mut cancelled) = (Vec::new(), Vec::new());
         let held = self.store.holders.get(name).into_iter().flatten();
         for slot in held.take(self.settings.max_renewals) {
@@ -22,7 +23,7 @@ impl Queue {
                     let until = now.after(state.lease_ms).max(state.lease_until_ms);
                     renewed.push((*slot, State { lease_until_ms: until, ..state.clone() }));
                 }
-                Status::Cancelled if state.lease_until_ms > now.mono_ms => cancelled.push(entry.task.id()),
+                Status::Cancelled => cancelled.push(entry.task.id()),
                 _ => {}
             }
         }
@@ -33,6 +34,24 @@ impl Queue {
         let answer =
             |tasks: &[Task]| Answer::Renewed { renewed: tasks.iter().map(Task::id).collect(), cancelled };
         Step::Change(self.reserve_states(sequence, renewed, answer, Counts::default(), now))
+    }
+
+    /// Whom a task was cancelled from is told so until its lease would have ended, and then takes up no place any more.
+    fn forget_cancelled(&mut self, now: Now, name: &str) {
+        let Some(held) = self.store.holders.get(name) else { return };
+        let is_over = |slot: &&u32| {
+            self.store.entry(**slot).is_none_or(|entry| {
+                entry.task.state.status == Status::Cancelled && entry.task.state.lease_until_ms <= now.mono_ms
+            })
+        };
+        let mut over: Vec<u32> = held.iter().filter(is_over).copied().collect();
+        over.sort_unstable();
+        if let Some(held) = self.store.holders.get_mut(name) {
+            held.retain(|slot| over.binary_search(slot).is_err());
+            if held.is_empty() {
+                self.store.holders.remove(name);
+            }
+        }
     }
 
     /// Gives a task back; the attempt does not count.

@@ -134,7 +134,6 @@ impl Store {
             entry.ready_since_ms = Some(now.mono_ms);
             let core = &entry.task.core;
             self.ready.insert(core, place(core, ageing_ms, slot));
-            self.timers.remove(&(state.not_before_ms, slot));
         }
     }
 

@@ -111,15 +111,16 @@ impl Waiters {
             let mut shard = self.shard(key);
             let places = shard.get_mut(key)?;
             let number = *places.range(..before).next()?.0;
-            let place = places.remove(&number);
+            let place = places.remove(&number)?;
             if places.is_empty() {
                 shard.remove(key);
             }
-            place
+            // Still under the shard's lock: one that ends at this moment finds the wake, and hands it on.
+            Some(mark(&place, Woken::Alone(before)))
         };
-        let place = first(key).or_else(|| matches!(key, Wake::Type(_)).then(|| first(&Wake::AnyType))?);
-        if let Some(place) = place {
-            rouse(&place, Woken::Alone(before));
+        let found = first(key).or_else(|| matches!(key, Wake::Type(_)).then(|| first(&Wake::AnyType))?);
+        if let Some(Some(waker)) = found {
+            waker.wake();
         }
     }
 
@@ -140,12 +141,15 @@ fn lock(place: &Mutex<Place>) -> MutexGuard<'_, Place> {
     place.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn rouse(place: &Mutex<Place>, how: Woken) {
+/// Notes the wake, and gives the waker to be called once no lock is held.
+fn mark(place: &Mutex<Place>, how: Woken) -> Option<Waker> {
     let mut place = lock(place);
     place.woken = Some(how);
-    let waker = place.waker.take();
-    drop(place);
-    if let Some(waker) = waker {
+    place.waker.take()
+}
+
+fn rouse(place: &Mutex<Place>, how: Woken) {
+    if let Some(waker) = mark(place, how) {
         waker.wake();
     }
 }

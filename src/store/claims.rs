@@ -6,6 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use event_listener::EventListener;
+use futures_lite::future::yield_now;
 
 use super::StoreError;
 use super::commits::Machine;
@@ -14,13 +15,17 @@ use crate::queue::{Answer, Candidate, Claim, Proof, Step, Task, TaskId, Waiter, 
 use crate::runtime::Deadline;
 
 /// Others may take what a claim has chosen; then it chooses again, so often.
-const CHOICES: usize = 4;
+const CHOICES: usize = 64;
+/// And then it chooses so many more than it wants.
+const SPARE: usize = 16;
 
 /// What a claim came to.
 struct Tried {
     tasks: Vec<Task>,
     /// There are tasks that it may not take yet, as they are kept for other peers until then.
     held_until_ms: Option<i64>,
+    /// There is no task at all that it could take, now or later.
+    found_nothing: bool,
 }
 
 /// Whether there is still something to wait for.
@@ -49,16 +54,18 @@ impl LocalStore {
             return Ok(tried.tasks);
         }
         let end = Instant::now().checked_add(wait);
+        let mut woken = Vec::new();
         loop {
             let (drained, waiters) = (self.store().drained.listen(), self.claim_waiters(claim)?);
             let tried = self.try_claim(claim, owns).await?;
-            if !tried.tasks.is_empty() {
-                // What it was woken for may be another task than it took, so its wakes go on to the next.
-                return Ok(tried.tasks);
-            }
-            if tried.held_until_ms.is_none() {
+            if tried.found_nothing {
                 // Nobody else would find what this claim did not.
-                waiters.iter().for_each(Waiter::settle_if_woken);
+                waiters.iter().chain(&woken).for_each(Waiter::settle_if_woken);
+            }
+            // Wakes that are not settled go on to the next: there may be more than was taken here.
+            drop(woken);
+            if !tried.tasks.is_empty() {
+                return Ok(tried.tasks);
             }
             let held = tried.held_until_ms.map(|until| {
                 let left = u64::try_from(until.saturating_sub(self.now().mono_ms)).unwrap_or(0);
@@ -67,6 +74,7 @@ impl LocalStore {
             if matches!(self.until(&waiters, drained, end, held).await, Wait::Over) {
                 return Ok(Vec::new());
             }
+            woken = waiters;
         }
     }
 
@@ -85,26 +93,29 @@ impl LocalStore {
         owns: Option<&dyn Fn(&Candidate) -> bool>,
     ) -> Result<Tried, StoreError> {
         let Some(owns) = owns else {
-            let answer = self.ask(|queue, now| queue.claim(now, claim, None)).await?;
-            return Ok(Tried { tasks: claimed(answer), held_until_ms: None });
+            let tasks = claimed(self.ask(|queue, now| queue.claim(now, claim, None)).await?);
+            return Ok(Tried { found_nothing: tasks.is_empty(), tasks, held_until_ms: None });
         };
-        let mut held_until_ms = None;
-        for _ in 0..CHOICES {
+        for round in 0..CHOICES {
             let candidates = self.store().queue.lock().candidates(self.now(), claim)?;
             let is_free = |candidate: &&Candidate| candidate.held_until_ms.is_none() || owns(candidate);
-            // Finding an owner costs something, so no more are looked at than are wanted.
+            // Finding an owner costs something, so no more are looked at than are wanted, unless others are faster.
             let free = candidates.iter().filter(is_free).map(|candidate| candidate.id);
-            let chosen: Vec<TaskId> = free.take(claim.max_tasks.max(1)).collect();
-            held_until_ms = candidates.iter().filter_map(|candidate| candidate.held_until_ms).min();
+            let spare = if round == 0 { 0 } else { SPARE };
+            let chosen: Vec<TaskId> = free.take(claim.max_tasks.max(1) + spare).collect();
             if chosen.is_empty() {
-                break;
+                let held_until_ms = candidates.iter().filter_map(|candidate| candidate.held_until_ms).min();
+                let found_nothing = candidates.is_empty();
+                return Ok(Tried { tasks: Vec::new(), held_until_ms, found_nothing });
             }
             let tasks = claimed(self.ask(|queue, now| queue.claim(now, claim, Some(&chosen))).await?);
             if !tasks.is_empty() {
-                return Ok(Tried { tasks, held_until_ms: None });
+                return Ok(Tried { tasks, held_until_ms: None, found_nothing: false });
             }
+            yield_now().await;
         }
-        Ok(Tried { tasks: Vec::new(), held_until_ms })
+        // Others were faster each time, so there are tasks: it looks again at once if it waits.
+        Ok(Tried { tasks: Vec::new(), held_until_ms: Some(i64::MIN), found_nothing: false })
     }
 
     /// The task as it stands once it has finished or the time is over; `None` at once for an id that is not known.

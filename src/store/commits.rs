@@ -6,6 +6,8 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
+use futures_lite::FutureExt as _;
+
 use super::local::LocalStore;
 use super::reply::{Awaited, Kept, Reply, reply};
 use super::{Store, StoreError};
@@ -187,7 +189,16 @@ impl LocalStore {
     /// The journal has failed, here or on another core. Nothing is acknowledged any more.
     pub async fn run(&self) -> Result<(), Poisoned> {
         let Some(kept) = &self.store().kept else { return Ok(()) };
-        while self.commits().first().await {
+        let poison = kept.journal.poison();
+        loop {
+            let first = async { self.commits().first().await.then_some(()) };
+            let failed = async {
+                poison.wait().await;
+                None
+            };
+            if first.or(failed).await.is_none() {
+                break;
+            }
             let sleep: fn(std::time::Duration) -> _ = runtime::sleep;
             match kept.journal.start_log(self.core(), kept.folder.clone(), sleep).await {
                 Ok((log, driver)) => return self.write(log, driver).await,
@@ -202,8 +213,9 @@ impl LocalStore {
                 }
             }
         }
-        self.end(StoreError::Closed);
-        Ok(())
+        let ended = poison.check();
+        self.end(if ended.is_err() { StoreError::Poisoned } else { StoreError::Closed });
+        ended
     }
 
     async fn write<S, T>(&self, log: Log, driver: Driver<JournalFolder, S>) -> Result<(), Poisoned>

@@ -221,10 +221,13 @@ fn ten_thousand_who_wait_cost_nothing_and_one_task_wakes_one() {
         sleep(Duration::from_millis(1_000)).await;
         let idle = runtime::core_busy() - before;
         assert!(idle < Duration::from_millis(50), "waiting took {idle:?} of a second");
+        let before = runtime::core_busy();
         for _ in 0..3 {
             local.submit(submit(&local, "a")).await.unwrap();
         }
         sleep(Duration::from_millis(50)).await;
+        let busy = runtime::core_busy() - before;
+        assert!(busy < Duration::from_millis(100), "three tasks for three took {busy:?}");
         assert_eq!((*got.borrow(), local.store().stats().waiters), (3, WAITERS as u64 - 3));
         local.store().drain();
     });

@@ -50,7 +50,11 @@ impl LocalStore {
         let store = self.store();
         loop {
             let sooner = store.due.sooner.listen();
-            self.turn();
+            if self.turn() {
+                // There is more; others have had the lock and get the core.
+                runtime::yield_now().await;
+                continue;
+            }
             store.due.at_ms.store(NEVER_MS, Ordering::Release);
             // What is noted from here on is compared with what is found here.
             let due = store.next_due();
@@ -64,19 +68,21 @@ impl LocalStore {
         }
     }
 
-    /// Does what is due now.
-    fn turn(&self) {
+    /// Does what is due now; true when that was as much as a turn does.
+    fn turn(&self) -> bool {
         let store = self.store();
         let now = store.now();
         let mut queue = store.queue.lock();
         let ticked = queue.tick(now, BUDGET);
         drop(queue);
+        let is_full = ticked.changes.len() + ticked.wakes.len() >= BUDGET;
         // Ends of leases are told once they are durable, by the task that commits them.
         ticked.changes.into_iter().for_each(|change| self.keep_unheard(Machine::Queue, change));
         store.wake(ticked.wakes);
         for cache in &store.caches {
             cache.lock().tick(now, BUDGET);
         }
+        is_full
     }
 }
 

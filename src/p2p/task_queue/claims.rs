@@ -1,6 +1,7 @@
 //! `claim` and `claim_many`: who claims, and which tasks it owns.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -51,7 +52,8 @@ pub(super) fn read(
         claim: Claim {
             worker,
             peer,
-            types: types.into_iter().map(Arc::from).collect(),
+            // One that is named twice takes one place among those who wait.
+            types: types.into_iter().map(Arc::from).collect::<BTreeSet<Arc<str>>>().into_iter().collect(),
             session: session.map(Arc::from),
             lease_ms: lease.map(|lease| (lease * 1e3).max(0.0) as u64),
             max_tasks: if several || wish.is_some() { max_tasks } else { 1 },

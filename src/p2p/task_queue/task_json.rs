@@ -3,6 +3,9 @@
 use crate::mcp::json::{self, Object};
 use crate::queue::{Now, Status, Task};
 
+/// Characters of an error that stay where the result is left out.
+const MAX_ERROR_CHARS: usize = 256;
+
 /// What is left out of a task first where it would be too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Omit {
@@ -40,7 +43,11 @@ fn write(task: &Task, now: Now, payload: bool, result: bool) -> String {
         object.raw("created_at", &seconds(core.created_ms));
         object.raw("updated_at", &seconds(state.updated_ms));
         object.raw("result", state.result.as_deref().filter(|_| result).unwrap_or("null"));
-        text_or_null(object, "error", state.error.as_deref());
+        text_or_null(
+            object,
+            "error",
+            state.error.as_deref().map(|error| if result { error } else { cut(error) }),
+        );
         object.raw("priority", &core.priority.to_string());
         object.raw("attempt", &state.attempts.to_string());
         object.raw("max_attempts", &core.max_attempts.to_string());
@@ -72,6 +79,12 @@ fn text_or_null(object: &mut Object<'_>, key: &str, text: Option<&str>) {
         Some(text) => object.string(key, text),
         None => object.raw(key, "null"),
     }
+}
+
+/// The beginning of an error, where there is little room.
+fn cut(error: &str) -> &str {
+    let end = error.char_indices().nth(MAX_ERROR_CHARS).map_or(error.len(), |(at, _)| at);
+    &error[..end]
 }
 
 /// Seconds since the epoch as a number with a fraction, which is what peers read.

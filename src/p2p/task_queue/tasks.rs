@@ -77,12 +77,14 @@ impl TaskQueue {
         let tasks = store.claim(&asked.claim, owns, asked.wait).await?;
         let room = (MAX_ANSWER_BYTES - ENVELOPE_BYTES) / tasks.len().max(1);
         let now = store.now();
-        let text = |task: &Task| {
-            // One alone may have all the room; several were chosen so that all fit.
-            let max_bytes = if tasks.len() == 1 { room } else { MAX_ANSWER_BYTES };
-            task_json::task(task, now, max_bytes, Omit::ResultFirst)
+        let write = |max_bytes| {
+            let text = move |task: &Task| task_json::task(task, now, max_bytes, Omit::ResultFirst);
+            tasks.iter().map(text).collect::<Vec<_>>()
         };
-        let texts: Vec<_> = tasks.iter().map(text).collect();
+        let mut texts = write(MAX_ANSWER_BYTES - ENVELOPE_BYTES);
+        if texts.iter().map(|text| text.len() + 1).sum::<usize>() > MAX_ANSWER_BYTES - ENVELOPE_BYTES {
+            texts = write(room);
+        }
         let json = self.object(|object| {
             object.raw("ok", "true");
             if !several {

@@ -133,7 +133,9 @@ impl Cache {
 
     /// Removes a key.
     pub fn delete(&mut self, now: Now, key: &Arc<str>) -> CacheStep {
-        match self.items.contains_key(key) || self.changing.contains_key(key) {
+        // What was evicted has no record of its end, and would be there again after a restart.
+        let may_be_kept = self.evictions > 0;
+        match may_be_kept || self.items.contains_key(key) || self.changing.contains_key(key) {
             true => self.reserve(now, key.clone(), None),
             false => CacheStep::Done,
         }

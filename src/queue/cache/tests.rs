@@ -68,3 +68,20 @@ fn what_is_replayed_is_what_was_committed_also_twice_and_over_a_snapshot() {
     let text = set(&mut cache, at(4), "long", "0123456789", 5).bytes;
     (0..text.len()).for_each(|cut| drop(again.replay(KIND_CACHE, &text[..cut], at(10))));
 }
+
+#[test]
+fn what_was_evicted_and_then_deleted_does_not_come_back() {
+    let settings = CacheSettings { max_bytes: 2 * (OVERHEAD_BYTES + 2), ..CacheSettings::default() };
+    let mut cache = Cache::new(settings, Sequencer::default());
+    let mut records = vec![set(&mut cache, at(0), "a", "1", 0), set(&mut cache, at(0), "b", "2", 0)];
+    // What is read is not recorded, so a replay evicts another one.
+    assert!(cache.value(at(0), "a").is_some());
+    records.push(set(&mut cache, at(0), "c", "3", 0));
+    assert_eq!(cache.value(at(0), "b"), None);
+    let CacheStep::Change(deleted) = cache.delete(at(1), &"b".into()) else { panic!() };
+    cache.commit(deleted.sequence);
+    records.push(deleted);
+    let mut again = Cache::new(settings, Sequencer::default());
+    records.iter().for_each(|change| again.replay(change.kind, &change.bytes, at(2)).unwrap());
+    assert_eq!(again.value(at(2), "b"), None);
+}

@@ -180,3 +180,34 @@ fn a_holder_hears_of_what_was_cancelled() {
     assert_eq!(queue.heartbeat(at(2), "p"), Step::Done(told));
     assert_eq!(queue.complete(at(2), &end(1, Outcome::Completed, "{}", None)), Err(Refusal::LeaseLost));
 }
+
+#[test]
+fn who_waits_hears_of_a_delay_that_a_claim_saw_end_first() {
+    let mut queue = queue(Settings::default());
+    let step = queue.submit(at(0), Submit { delay_ms: 100, ..task(1) });
+    done(&mut queue, at(0), step);
+    // A claim of another type looks at the queue before the tick does.
+    let other = Claim { types: vec!["other".into()], ..claim() };
+    assert_eq!(queue.claim(at(100), &other, None), Ok(Step::Done(Answer::Claimed(Vec::new()))));
+    assert_eq!(queue.next_due(), Some(100));
+    assert_eq!(queue.tick(at(101), 10).wakes, [Wake::Type("t".into())]);
+    assert_eq!((queue.next_due(), queue.tick(at(102), 10).wakes.len()), (None, 0));
+    assert_eq!(claimed(&mut queue, at(103)).core.id, TaskId(1));
+}
+
+#[test]
+fn cancelled_tasks_take_up_no_place_among_the_renewals_for_ever() {
+    let mut queue = queue(Settings { max_renewals: 1, ..Settings::default() });
+    for id in [1, 2] {
+        let step = queue.submit(at(0), task(id));
+        done(&mut queue, at(0), step);
+    }
+    assert_eq!(claimed(&mut queue, at(0)).core.id, TaskId(1));
+    let step = queue.cancel(at(1), TaskId(1), None);
+    done(&mut queue, at(1), step);
+    claimed(&mut queue, at(2));
+    let over = at(2_000_000);
+    let renewed = queue.heartbeat(over, "w");
+    let Answer::Renewed { renewed, cancelled } = done(&mut queue, over, Ok(renewed)) else { panic!() };
+    assert_eq!((renewed, cancelled), (vec![TaskId(2)], Vec::new()));
+}
