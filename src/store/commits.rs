@@ -11,7 +11,7 @@ use futures_lite::FutureExt as _;
 use super::local::LocalStore;
 use super::reply::{Awaited, Kept, Reply, reply};
 use super::{Store, StoreError};
-use crate::journal::{AppendError, Driver, Durable, Log, Poisoned, Record, is_full};
+use crate::journal::{AppendError, Driver, Durable, JournalError, Log, Poisoned, Record, is_full};
 use crate::queue::{Answer, Change, Committed, Wake};
 use crate::runtime::{self, log_file::JournalFolder};
 
@@ -202,10 +202,12 @@ impl LocalStore {
             let sleep: fn(std::time::Duration) -> _ = runtime::sleep;
             match kept.journal.start_log(self.core(), kept.folder.clone(), sleep).await {
                 Ok((log, driver)) => return self.write(log, driver).await,
-                Err(journal_error) => {
-                    let full = matches!(&journal_error, crate::journal::JournalError::Io { error, .. } if is_full(error));
-                    if !full {
-                        kept.journal.poison().set(journal_error.to_string());
+                Err(error) => {
+                    // A reservation that finds no room leaves nothing behind; whatever else fails is not tried again.
+                    let no_room =
+                        matches!(&error, JournalError::Io { doing: "reserve", error, .. } if is_full(error));
+                    if !no_room {
+                        kept.journal.poison().set(error.to_string());
                         self.end(StoreError::Poisoned);
                         return kept.journal.poison().check();
                     }
