@@ -139,7 +139,9 @@ fn node() -> (ringmesh::ServerHandle, std::thread::JoinHandle<()>, String) {
     };
     let server = ringmesh::Server::new(config).builtin_tools();
     let handle = server.handle();
-    let thread = std::thread::spawn(move || drop(server.run().unwrap()));
+    let thread = std::thread::spawn(move || {
+        server.run().unwrap();
+    });
     let ringmesh::Start::Ready(addresses) = handle.readiness().wait_timeout(Duration::from_secs(10)) else {
         panic!("the server did not start")
     };
