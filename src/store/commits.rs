@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::FutureExt as _;
 
 use super::local::LocalStore;
-use super::reply::{Awaited, Kept, Reply, reply};
+use super::reply::{Answer, Awaited, Kept, Reply, reply};
 use super::{Store, StoreError};
 use crate::journal::{AppendError, Driver, Durable, JournalError, Log, Poisoned, Record, is_full};
-use crate::queue::{Answer, Change, Committed, Wake};
+use crate::queue::{self, Change, Committed, Wake};
 use crate::runtime::{self, log_file::JournalFolder};
 
 /// Which machine a change belongs to.
@@ -21,6 +21,7 @@ pub(super) enum Machine {
     Queue,
     /// A shard of the cache.
     Cache(usize),
+    Workflows,
 }
 
 /// A change on its way to the medium.
@@ -300,7 +301,9 @@ impl LocalStore {
         let fates = settled.iter().map(|(flying, fate)| (flying.machine, flying.sequence, fate));
         let committed = store.commit_all(fates);
         for ((flying, fate), answer) in settled.into_iter().zip(committed) {
-            if let Some(Answer::Claimed(tasks)) = answer.as_ref().filter(|_| flying.reply.is_forlorn()) {
+            if let Some(Answer::Queue(queue::Answer::Claimed(tasks))) =
+                answer.as_ref().filter(|_| flying.reply.is_forlorn())
+            {
                 self.give_back(tasks);
             }
             flying.reply.give(fate.map(|()| answer).map_err(StoreError::from));
@@ -323,7 +326,7 @@ impl Store {
                     let queue = queue.get_or_insert_with(|| self.queue.lock());
                     queue.commit(sequence, now).map(|Committed { answer, wakes: more }| {
                         wakes.extend(more);
-                        answer
+                        Answer::Queue(answer)
                     })
                 }
                 (Machine::Queue, Err(error)) if is_refusal(error) => {
@@ -341,6 +344,15 @@ impl Store {
                 (Machine::Cache(shard), Err(error)) if is_refusal(error) => {
                     self.caches[shard].lock().abort(sequence);
                     wakes.push(Wake::Sequence(sequence));
+                    None
+                }
+                (Machine::Workflows, Ok(())) => {
+                    wakes.push(Wake::Sequence(sequence));
+                    self.commit_workflows(sequence).map(Answer::Workflows)
+                }
+                (Machine::Workflows, Err(error)) if is_refusal(error) => {
+                    wakes.push(Wake::Sequence(sequence));
+                    self.workflows.lock().abort(sequence);
                     None
                 }
                 // Nobody knows whether it is kept, so nobody sees it before the next start.

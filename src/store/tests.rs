@@ -49,7 +49,7 @@ fn complete(task: &Task) -> Complete {
 }
 
 /// Runs on an executor of its own, with a scope for the tasks of the store, and fails after a while.
-fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Send + 'static) {
+pub(super) fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Send + 'static) {
     let main = || async move {
         let options = ScopeOptions { queue: Queue::Serve, ..ScopeOptions::named("test") };
         Scope::run(options, |scope| async move {
@@ -63,18 +63,18 @@ fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Sen
     executor.join().unwrap().unwrap();
 }
 
-fn options(path: &std::path::Path) -> StoreOptions {
+pub(super) fn options(path: &std::path::Path) -> StoreOptions {
     let settings = journal::Settings { segment_bytes: 8 << 20, reserve_bytes: 1 << 20, ..Default::default() };
     let journal = JournalOptions { path: path.to_owned(), settings };
-    StoreOptions { journal: Some(journal), ..StoreOptions::from_limits(&Limits::default()) }
+    StoreOptions { journal: Some(journal), ..StoreOptions::from_limits(&Limits::default(), "a-node") }
 }
 
-fn open(path: &std::path::Path) -> Arc<Store> {
+pub(super) fn open(path: &std::path::Path) -> Arc<Store> {
     Store::open(options(path)).unwrap().0
 }
 
 /// A core of the store, whose changes are kept.
-fn core(store: Arc<Store>, scope: &Scope) -> LocalStore {
+pub(super) fn core(store: Arc<Store>, scope: &Scope) -> LocalStore {
     let local = LocalStore::new(store, 0);
     let writer = local.clone();
     scope.spawn("commits", async move { writer.run().await.unwrap() }).unwrap();
