@@ -225,11 +225,9 @@ impl Store {
         let counts = &self.workflow_counts;
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         WorkflowStats {
-            tasks: [
-                ("pending", tasks.pending as u64),
-                ("assigned", tasks.assigned as u64),
-                ("completed", tasks.completed as u64),
-            ],
+            pending: tasks.pending as u64,
+            assigned: tasks.assigned as u64,
+            completed: tasks.completed as u64,
             ready: tasks.ready as u64,
             bytes: bytes as u64,
             known_peers: known_peers as u64,

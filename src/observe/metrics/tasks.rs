@@ -43,8 +43,12 @@ pub struct TaskStats {
 /// The tasks of workflows, and what is known of peers, at the moment of a scrape.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WorkflowStats {
-    /// Tasks by status.
-    pub tasks: [(&'static str, u64); 3],
+    /// Tasks that nobody has.
+    pub pending: u64,
+    /// Tasks that somebody has.
+    pub assigned: u64,
+    /// Tasks that are done.
+    pub completed: u64,
     /// Tasks that this node would give out.
     pub ready: u64,
     /// Bytes of all tasks.
@@ -122,7 +126,8 @@ pub(super) fn render(out: &mut Exposition, stats: &TaskStats) {
 fn workflows(out: &mut Exposition, stats: &WorkflowStats) {
     use Type::{Counter, Gauge};
     out.family("ringmesh_workflow_tasks", Gauge, "Tasks of workflows that this node keeps, by status.");
-    for (status, tasks) in stats.tasks {
+    let tasks = [("pending", stats.pending), ("assigned", stats.assigned), ("completed", stats.completed)];
+    for (status, tasks) in tasks {
         out.sample(&[("status", status)], tasks);
     }
     let figures = [
