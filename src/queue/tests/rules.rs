@@ -115,8 +115,8 @@ fn a_task_is_held_for_its_owner_for_a_while() {
     let mut queue = queue(Settings::default());
     let step = queue.submit(at(0), task(1));
     done(&mut queue, at(0), step);
-    assert!(queue.candidates(at(29_999), &claim()).unwrap()[0].held_until_ms.is_some());
-    assert!(queue.candidates(at(30_000), &claim()).unwrap()[0].held_until_ms.is_none());
+    assert!(queue.candidates(at(29_999), &claim(), 1).unwrap()[0].held_until_ms.is_some());
+    assert!(queue.candidates(at(30_000), &claim(), 1).unwrap()[0].held_until_ms.is_none());
 }
 
 #[test]
