@@ -9,9 +9,8 @@ use event_listener::EventListener;
 use futures_lite::future::yield_now;
 
 use super::StoreError;
-use super::commits::Machine;
 use super::local::LocalStore;
-use crate::queue::{Answer, Candidate, Claim, Proof, Step, Task, TaskId, Waiter, Wake};
+use crate::queue::{Answer, Candidate, Claim, Task, TaskId, Waiter, Wake};
 use crate::runtime::Deadline;
 
 /// Others may take what a claim has chosen; then it chooses again, so often.
@@ -182,19 +181,6 @@ impl LocalStore {
             Poll::Pending
         })
         .await
-    }
-
-    /// Gives back tasks whose claimant has gone before it heard of them.
-    pub(super) fn give_back(&self, tasks: &[Task]) {
-        let now = self.now();
-        for task in tasks {
-            let proof = Proof { token: Some(task.state.token), name: None };
-            let asked = self.store().queue.lock().release(now, task.core.id, &proof, None);
-            // Nobody awaits the change; it is committed all the same.
-            if let Ok(Step::Change(change)) = asked {
-                self.keep_unheard(Machine::Queue, change);
-            }
-        }
     }
 }
 

@@ -161,6 +161,21 @@ impl Commits {
     }
 }
 
+/// Somebody who waits for an answer. One that goes after the answer was given, and before it looked, gives back the tasks
+/// that it was given.
+struct Heard<'a> {
+    store: &'a LocalStore,
+    awaited: Awaited,
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        if let Some(Ok(Some(Answer::Queue(queue::Answer::Claimed(tasks))))) = self.awaited.take() {
+            self.store.give_back(&tasks);
+        }
+    }
+}
+
 /// How far a change came.
 enum Sent {
     Kept(Option<Answer>),
@@ -173,14 +188,19 @@ impl LocalStore {
         let sent = self.commits().send(self.store(), machine, change)?;
         match sent {
             Sent::Kept(answer) => Ok(answer),
-            Sent::Awaited(awaited) => awaited.kept().await,
+            Sent::Awaited(awaited) => {
+                let mut heard = Heard { store: self, awaited };
+                heard.awaited.kept().await
+            }
         }
     }
 
     /// Has a change kept that nobody waits for.
-    pub(super) fn keep_unheard(&self, machine: Machine, change: Change) {
-        // A refusal has undone the change already.
-        let _ = self.commits().send(self.store(), machine, change);
+    ///
+    /// # Errors
+    /// The change was refused at once, and undone.
+    pub(super) fn keep_unheard(&self, machine: Machine, change: Change) -> Result<(), StoreError> {
+        self.commits().send(self.store(), machine, change).map(drop)
     }
 
     /// Writes and commits the changes of this core until [`LocalStore::stop`], and then what is left. Run it as one task of

@@ -8,7 +8,8 @@
 //! of a change before that.
 //!
 //! - `options.rs`, `open.rs`: from a configuration and a directory to a [`Store`]; recovery.
-//! - `local.rs`: what one core asks; `claims.rs`: claims and everything else that waits; `values.rs`: the cache;
+//! - `local.rs`: what one core asks; `claims.rs`: claims and everything else that waits, `returns.rs`: claims
+//!   that nobody heard of; `values.rs`: the cache;
 //!   `workflows.rs`: the workflow tasks.
 //! - `commits.rs`, `reply.rs`: from a reserved change to its answer. `lock.rs`: a lock that is held for moments.
 //! - `upkeep.rs`: what time brings about; `snapshots.rs`: bounding recovery. One core does both for all.
@@ -23,6 +24,7 @@ mod lock;
 mod open;
 mod options;
 mod reply;
+mod returns;
 mod snapshots;
 mod stats;
 #[cfg(test)]
@@ -72,6 +74,7 @@ pub struct Store {
     /// None: everything is gone with the process.
     kept: Option<Kept>,
     due: Due,
+    returns: returns::Returns,
     changes: Changes,
     /// The server shuts down: nobody waits any more for what may never come.
     draining: AtomicBool,

@@ -84,6 +84,7 @@ impl Store {
             epoch: Instant::now(),
             kept: None,
             due: Due::default(),
+            returns: Default::default(),
             changes: Changes::default(),
             draining: AtomicBool::new(false),
             drained: Event::new(),

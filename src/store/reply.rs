@@ -55,7 +55,12 @@ impl Reply {
 }
 
 impl Awaited {
-    pub(super) async fn kept(self) -> Kept {
+    /// What was given and not looked at yet.
+    pub(super) fn take(&mut self) -> Option<Kept> {
+        self.0.borrow_mut().kept.take()
+    }
+
+    pub(super) async fn kept(&mut self) -> Kept {
         poll_fn(|cx| {
             let mut place = self.0.borrow_mut();
             if let Some(kept) = place.kept.take() {
