@@ -73,25 +73,26 @@ fn start(
         Turn::Taken | Turn::No => return,
     }
     running.set(running.get() + 1);
-    let mut place = Place { core: core.clone(), running: running.clone(), peer, errand, worked: false };
-    let (node, stop) = (node.clone(), scope.clone());
+    let place = Place { core: core.clone(), running: running.clone(), peer, errand, worked: false };
     // Where the scope is closing, the place is dropped with the task.
-    let _ = scope.spawn("workflow exchange", async move {
-        let work = one(&place.core, &node, peer, errand);
-        let late = async {
-            runtime::sleep(LONGEST).await;
-            Err(format!("it took longer than {} s", LONGEST.as_secs()))
-        };
-        let cancelled = async {
-            stop.cancelled().await;
-            Ok(())
-        };
-        let done = work.or(late).or(cancelled).await;
-        place.worked = done.is_ok();
-        if let Err(error) = done {
-            tracing::debug!(%peer, "exchanging workflow tasks failed: {error}");
-        }
-    });
+    let _ = scope.spawn("workflow exchange", carry_out(place, node.clone(), scope.clone()));
+}
+
+async fn carry_out(mut place: Place, node: Rc<Node>, scope: Scope) {
+    let peer = place.peer;
+    let late = async {
+        runtime::sleep(LONGEST).await;
+        Err(format!("it took longer than {} s", LONGEST.as_secs()))
+    };
+    let cancelled = async {
+        scope.cancelled().await;
+        Ok(())
+    };
+    let done = one(&place.core, &node, peer, place.errand).or(late).or(cancelled).await;
+    place.worked = done.is_ok();
+    if let Err(error) = done {
+        tracing::debug!(%peer, "exchanging workflow tasks failed: {error}");
+    }
 }
 
 /// A running errand; when it is dropped, its peer's turn ends.
