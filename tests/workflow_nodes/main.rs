@@ -9,10 +9,14 @@ mod node;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use node::{Node, until};
+use node::{Node, Timing, until};
 
 /// Each node owns at least so many of the tasks that are submitted.
 const TASKS_EACH: usize = 3;
+
+const SOON: Timing = Timing { heartbeat_ms: 200, peer_timeout_ms: 3_000 };
+/// No heartbeat comes while the test runs, but for the first ones.
+const SELDOM: Timing = Timing { heartbeat_ms: 600_000, peer_timeout_ms: 600_000 };
 
 /// Submits to a node until each of the three owns some; the tasks by owner.
 fn submit(to: &Node, round: &str) -> BTreeMap<String, BTreeSet<String>> {
@@ -33,9 +37,9 @@ fn total(owned: &BTreeMap<String, BTreeSet<String>>) -> u64 {
 
 #[test]
 fn three_nodes_share_work_and_survive_the_death_of_one() {
-    let mut a = Node::new("workflow-a", 200, &[]);
-    let mut b = Node::new("workflow-b", 200, &[&a]);
-    let mut c = Node::new("workflow-c", 200, &[&a, &b]);
+    let mut a = Node::new("workflow-a", SOON, &[]);
+    let mut b = Node::new("workflow-b", SOON, &[&a]);
+    let mut c = Node::new("workflow-c", SOON, &[&a, &b]);
     until("all are members", || [&a, &b, &c].iter().all(|node| node.members() == 2));
 
     // Submitted to one, completed by the owners and nobody else.
@@ -51,9 +55,7 @@ fn three_nodes_share_work_and_survive_the_death_of_one() {
         assert_eq!(done, &owned[&node.peer_id], "each owner runs its tasks, each of them once");
     }
     let first = total(&owned);
-    until("all know that all is done", || {
-        [&a, &b, &c].iter().all(|node| node.counts() == [0, 0, first])
-    });
+    until("all know that all is done", || [&a, &b, &c].iter().all(|node| node.counts() == [0, 0, first]));
 
     // One is killed when the others know of its tasks.
     let owned = submit(&b, "second");
@@ -83,8 +85,8 @@ fn three_nodes_share_work_and_survive_the_death_of_one() {
 
 #[test]
 fn an_owner_hears_of_a_task_before_the_next_heartbeat() {
-    let a = Node::new("workflow-told-a", 60_000, &[]);
-    let b = Node::new("workflow-told-b", 60_000, &[&a]);
+    let a = Node::new("workflow-told-a", SELDOM, &[]);
+    let b = Node::new("workflow-told-b", SELDOM, &[&a]);
     until("both are members", || [&a, &b].iter().all(|node| node.members() == 1));
     let owners = (0..1_000).map(|number| format!("t{number}"));
     let id = owners.into_iter().find(|id| a.submit(id) == b.peer_id).unwrap();

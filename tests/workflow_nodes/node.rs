@@ -22,7 +22,14 @@ pub(crate) struct Node {
     /// Where peers reach it.
     pub(crate) address: String,
     data_dir: PathBuf,
-    heartbeat_ms: u32,
+    timing: Timing,
+}
+
+/// How often it sends heartbeats, and after how long a silence of others it takes their tasks over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Timing {
+    pub(crate) heartbeat_ms: u32,
+    pub(crate) peer_timeout_ms: u32,
 }
 
 /// An empty folder of the build's own.
@@ -35,17 +42,17 @@ fn folder(name: &str) -> PathBuf {
 
 impl Node {
     /// Starts a node without a past, which dials these peers.
-    pub(crate) fn new(name: &str, heartbeat_ms: u32, peers: &[&Node]) -> Node {
+    pub(crate) fn new(name: &str, timing: Timing, peers: &[&Node]) -> Node {
         let addresses: Vec<_> = peers.iter().map(|peer| peer.address.clone()).collect();
-        Node::start(folder(name), heartbeat_ms, &addresses)
+        Node::start(folder(name), timing, &addresses)
     }
 
-    fn start(data_dir: PathBuf, heartbeat_ms: u32, peers: &[String]) -> Node {
+    fn start(data_dir: PathBuf, timing: Timing, peers: &[String]) -> Node {
         let mut command = common::command();
         command.args(["serve", "--listen", "127.0.0.1:0", "--max-cores", "2", "--p2p-dial", "any"]);
         command.args(["--p2p-listen", "/ip4/127.0.0.1/tcp/0", "--limit", "journal_segment_bytes=8388608"]);
-        command.args(["--limit", "workflow_peer_timeout_ms=3000"]);
-        command.args(["--p2p-heartbeat-ms", &heartbeat_ms.to_string()]);
+        command.args(["--limit", &format!("workflow_peer_timeout_ms={}", timing.peer_timeout_ms)]);
+        command.args(["--p2p-heartbeat-ms", &timing.heartbeat_ms.to_string()]);
         for peer in peers {
             command.args(["--p2p-bootstrap-peer", peer]);
         }
@@ -54,7 +61,7 @@ impl Node {
         let health = Client::connect(http).ask("GET /health HTTP/1.1\r\nHost: x\r\n\r\n").json();
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let (peer_id, address) = (text(&health["p2p"]["peer_id"]), text(&health["p2p"]["listen"][0]));
-        Node { http, process, peer_id, address, data_dir, heartbeat_ms }
+        Node { http, process, peer_id, address, data_dir, timing }
     }
 
     /// Kills it, without a word to anybody.
@@ -67,7 +74,9 @@ impl Node {
     pub(crate) fn restart(&mut self, peers: &[&Node]) {
         self.kill();
         let addresses: Vec<_> = peers.iter().map(|peer| peer.address.clone()).collect();
-        *self = Node::start(self.data_dir.clone(), self.heartbeat_ms, &addresses);
+        // The one that is dropped leaves the folder to the new one.
+        let data_dir = std::mem::take(&mut self.data_dir);
+        *self = Node::start(data_dir, self.timing, &addresses);
     }
 
     /// Calls a tool; its object.
@@ -119,7 +128,9 @@ impl Drop for Node {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
-        let _ = std::fs::remove_dir_all(&self.data_dir);
+        if !self.data_dir.as_os_str().is_empty() {
+            let _ = std::fs::remove_dir_all(&self.data_dir);
+        }
     }
 }
 

@@ -22,6 +22,8 @@ pub(crate) struct Errand {
     pub(super) address: Option<SocketAddr>,
     /// Not before.
     pub(super) due: Instant,
+    /// How often it failed.
+    pub(super) failures: u8,
 }
 
 /// The errands of one core. Any number for a peer are one.
@@ -34,12 +36,12 @@ pub(crate) struct Errands {
 impl Errands {
     /// Has a heartbeat sent to the peer: it holds something that changed here.
     pub(crate) fn tell(&self, peer: PeerId) {
-        self.add(peer, Errand { tell: true, address: None, due: Instant::now() });
+        self.add(peer, Errand { tell: true, address: None, due: Instant::now(), failures: 0 });
     }
 
     /// Has what the peer told fetched.
     pub(crate) fn fetch(&self, peer: PeerId) {
-        self.add(peer, Errand { tell: false, address: None, due: Instant::now() });
+        self.add(peer, Errand { tell: false, address: None, due: Instant::now(), failures: 0 });
     }
 
     /// Notes an errand; one for the same peer is joined with it.
@@ -87,7 +89,10 @@ impl Errands {
 
 impl FetchFrom for Errands {
     fn fetch_from(&self, peer: &Remote) {
-        self.add(peer.peer_id, Errand { tell: false, address: Some(peer.address), due: Instant::now() });
+        self.add(
+            peer.peer_id,
+            Errand { tell: false, address: Some(peer.address), due: Instant::now(), failures: 0 },
+        );
     }
 }
 
@@ -101,10 +106,10 @@ mod tests {
     fn many_errands_for_a_peer_are_one() {
         let (errands, peer, now) = (Errands::default(), PeerId::random(), Instant::now());
         let address = "192.0.2.1:1".parse().ok();
-        errands.add(peer, Errand { tell: false, address, due: now });
-        errands.add(peer, Errand { tell: true, address: None, due: now });
+        errands.add(peer, Errand { tell: false, address, due: now, failures: 0 });
+        errands.add(peer, Errand { tell: true, address: None, due: now, failures: 0 });
         let taken = errands.take(now);
-        assert_eq!(taken, Some((peer, Errand { tell: true, address, due: now })));
+        assert_eq!(taken, Some((peer, Errand { tell: true, address, due: now, failures: 0 })));
         assert_eq!(errands.take(now), None);
     }
 
@@ -112,7 +117,7 @@ mod tests {
     fn an_errand_waits_for_its_time() {
         let (errands, peer, now) = (Errands::default(), PeerId::random(), Instant::now());
         let due = now + Duration::from_secs(1);
-        errands.put_off(peer, Errand { tell: true, address: None, due });
+        errands.put_off(peer, Errand { tell: true, address: None, due, failures: 0 });
         assert_eq!((errands.take(now), errands.next_due()), (None, Some(due)));
         assert!(errands.take(due).is_some() && errands.next_due().is_none());
     }

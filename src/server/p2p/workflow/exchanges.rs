@@ -36,6 +36,17 @@ pub(super) enum Turn {
     No,
 }
 
+/// What follows from the end of an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// Nothing.
+    Well,
+    /// Another one: something happened meanwhile.
+    Again,
+    /// It failed; the next one begins at this time at the earliest.
+    Badly(Instant),
+}
+
 /// The exchanges of a process.
 #[derive(Debug, Default)]
 pub(crate) struct Exchanges {
@@ -64,9 +75,9 @@ impl Exchanges {
         }
     }
 
-    /// Ends a turn; true where there is reason for another one.
-    pub(super) fn end(&mut self, peer: &PeerId, worked: bool, now: Instant) -> bool {
-        let Some(peer) = self.peers.get_mut(peer) else { return false };
+    /// Ends a turn.
+    pub(super) fn end(&mut self, peer: &PeerId, worked: bool, now: Instant) -> Ended {
+        let Some(peer) = self.peers.get_mut(peer) else { return Ended::Well };
         peer.running = false;
         peer.failures = if worked { 0 } else { peer.failures.saturating_add(1) };
         let pause = match peer.failures {
@@ -74,7 +85,11 @@ impl Exchanges {
             count => BACKOFF.saturating_mul(1 << (count - 1).min(16)).min(MAX_BACKOFF),
         };
         peer.not_before = now + pause;
-        std::mem::take(&mut peer.again) && worked
+        match (worked, std::mem::take(&mut peer.again)) {
+            (true, false) => Ended::Well,
+            (true, true) => Ended::Again,
+            (false, _) => Ended::Badly(peer.not_before),
+        }
     }
 
     /// Forgets the peer that may be exchanged with first; false where all are busy.
@@ -95,10 +110,10 @@ mod tests {
         assert_eq!(exchanges.begin(peer, now), Turn::Now);
         assert_eq!(exchanges.begin(peer, now), Turn::Taken);
         assert_eq!(exchanges.begin(PeerId::random(), now), Turn::Now, "of another peer");
-        assert!(exchanges.end(&peer, true, now));
+        assert_eq!(exchanges.end(&peer, true, now), Ended::Again);
         assert_eq!(exchanges.begin(peer, now), Turn::At(now + PAUSE));
         assert_eq!(exchanges.begin(peer, now + PAUSE), Turn::Now);
-        assert!(!exchanges.end(&peer, true, now + PAUSE));
+        assert_eq!(exchanges.end(&peer, true, now + PAUSE), Ended::Well);
     }
 
     #[test]
@@ -108,11 +123,9 @@ mod tests {
         for _ in 0..7 {
             assert_eq!(exchanges.begin(peer, now), Turn::Now);
             exchanges.begin(peer, now);
-            assert!(!exchanges.end(&peer, false, now), "nobody tries again at once");
+            let Ended::Badly(next) = exchanges.end(&peer, false, now) else { panic!("nobody tries at once") };
             assert_eq!(exchanges.begin(peer, now + Duration::from_secs(1)), Turn::No);
-            let wait = (1..100)
-                .find(|seconds| exchanges.peers[&peer].not_before <= now + Duration::from_secs(*seconds));
-            waits.extend(wait);
+            waits.push((next - now).as_secs());
             now += MAX_BACKOFF;
         }
         assert_eq!(waits, [2, 4, 8, 16, 32, 60, 60]);

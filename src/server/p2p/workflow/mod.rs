@@ -17,7 +17,7 @@ use futures_lite::FutureExt as _;
 use errands::Errand;
 pub(crate) use errands::Errands;
 pub(super) use exchanges::Exchanges;
-use exchanges::Turn;
+use exchanges::{Ended, Turn};
 
 use super::P2p;
 use super::heartbeat;
@@ -30,6 +30,8 @@ use crate::server::core::CoreState;
 
 /// Errands of a core that run at once.
 const AT_ONCE: usize = 8;
+/// An errand that tells something is tried so often again; after that the next heartbeat has to do.
+const MAX_RETRIES: u8 = 2;
 /// The longest that one may take; what is not fetched then is so after the next heartbeat.
 const LONGEST: Duration = Duration::from_secs(60);
 
@@ -108,12 +110,18 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.running.set(self.running.get() - 1);
         let Some(p2p) = &self.core.shared.p2p else { return };
-        let again = lock(&p2p.exchanges).end(&self.peer, self.worked, Instant::now());
-        match again {
+        let ended = lock(&p2p.exchanges).end(&self.peer, self.worked, Instant::now());
+        let (errands, failures) = (&self.core.errands, self.errand.failures + 1);
+        match ended {
             // What happened meanwhile may be for the peer, or from it.
-            true => self.core.errands.add(self.peer, Errand { tell: true, ..self.errand }),
-            false => self.core.errands.wake(),
+            Ended::Again => errands.add(self.peer, Errand { tell: true, failures: 0, ..self.errand }),
+            // A peer that has just connected may not have said yet where it listens.
+            Ended::Badly(due) if self.errand.tell && failures <= MAX_RETRIES => {
+                errands.put_off(self.peer, Errand { due, failures, ..self.errand });
+            }
+            Ended::Badly(_) | Ended::Well => {}
         }
+        errands.wake();
     }
 }
 
