@@ -107,7 +107,7 @@ impl Scheduler {
             tasks.push(entry.image.clone());
             through = entry.sequence;
         }
-        Fetched { feed: self.feed.clone(), after, tasks, through, more }
+        Fetched { feed: self.feed.clone(), after, tasks, through, more, unread: 0 }
     }
 
     /// Leaves out of a page what is known here already, which is most of it where nodes are many. Then comes

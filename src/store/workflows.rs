@@ -99,6 +99,11 @@ impl Workflows {
         }
     }
 
+    /// The node that took a task first.
+    pub fn submitter(&self, task_id: &str) -> Option<Box<str>> {
+        self.0.store().workflows.lock().task(task_id).map(|image| image.task.submitter.clone())
+    }
+
     /// How many tasks there are, and what this node's clock shows.
     pub fn status(&self) -> StatusAnswer {
         self.0.store().workflows.lock().status()

@@ -79,7 +79,7 @@ fn exchange(node: &Node, reads: &[Vec<u8>], caller: &Caller<'_>) -> String {
         let answered = match reader.feed(bytes) {
             Ok(false) => continue,
             Ok(true) => {
-                let services = Services { tools: &RecordedTools, store };
+                let services = Services { tools: &RecordedTools, store, fetches: None };
                 block_on(queue.answer(reader.line(), caller, &services))
             }
             Err(error) => queue.refuse_line(error),

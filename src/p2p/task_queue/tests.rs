@@ -65,8 +65,11 @@ fn ask_of(
     request: &Value,
 ) -> (Value, Answered) {
     let caller = Caller { remote, now: now() };
-    let answered =
-        block_on(queue.answer(request.to_string().as_bytes(), &caller, &Services { tools: &Tools, store }));
+    let answered = block_on(queue.answer(
+        request.to_string().as_bytes(),
+        &caller,
+        &Services { tools: &Tools, store, fetches: None },
+    ));
     let answer: Value = serde_json::from_slice(&answered.json).unwrap();
     assert_eq!(answer["peer_id"], "12D3KooWme");
     assert_eq!(answer["ok"] == false, answered.error.is_some());
@@ -160,21 +163,21 @@ fn a_clock_that_cannot_be_read_is_told_and_the_peer_counts() {
 fn nodes_tell_each_other_that_they_are_alive() {
     let (ours, theirs) = (TaskQueue::new(options()), TaskQueue::new(options()));
     let local = remote(Via::Loopback);
-    let line = ours.heartbeat_request(Some("t"));
+    let line = ours.heartbeat_request(Some("t"), None);
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     let request: Value = serde_json::from_slice(&line).unwrap();
     assert_eq!((&request["token"], &request["peer_id"]), (&json!("t"), &json!("12D3KooWme")));
     let (_, answered) = ask(&theirs, &local, &request);
-    ours.take_heartbeat_answer(&local, &answered.json, now()).unwrap();
+    ours.take_heartbeat_answer(&local, &answered.json, None, now()).unwrap();
     assert_eq!(ours.alive_peers(now()).join(","), *local.principal);
     let stranger = remote(Via::Dialled);
-    ours.take_heartbeat_answer(&stranger, &answered.json, now()).unwrap();
+    ours.take_heartbeat_answer(&stranger, &answered.json, None, now()).unwrap();
     assert_eq!(ours.alive_peers(now()).len(), 1, "it may claim nothing");
     let refused = theirs.refuse_for(Limit::P2pRequestRate);
-    let error = ours.take_heartbeat_answer(&local, &refused.json, now()).unwrap_err();
+    let error = ours.take_heartbeat_answer(&local, &refused.json, None, now()).unwrap_err();
     assert_eq!(error, HeartbeatError::Refused("rate_limited".to_owned()));
     for nonsense in [&b""[..], b"[]", b"{}", b"{\"ok\":1}"] {
-        assert_eq!(ours.take_heartbeat_answer(&local, nonsense, now()), Err(HeartbeatError::NoAnswer));
+        assert_eq!(ours.take_heartbeat_answer(&local, nonsense, None, now()), Err(HeartbeatError::NoAnswer));
     }
 }
 
