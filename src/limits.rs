@@ -222,7 +222,7 @@ limits! {
     JournalSnapshotBytes, journal_snapshot_bytes, 128 << 20, 1 << 20, 64 << 30;
     /// Tasks of the queue, finished ones included; one more is refused with `queue_full`.
     QueueTasks, max_queue_tasks, 4_000_000, 1, 1_000_000_000;
-    /// Bytes of the payloads, results and errors of all tasks; a submit past it is refused with `queue_full`.
+    /// Bytes of the payloads, results and errors of all tasks; past seven eighths of it the oldest finished tasks go, and a submit past it is refused with `queue_full`.
     QueueBytes, max_queue_bytes, 4 << 30, 1 << 20, 1 << 44;
     /// Types that the tasks of the queue may have at one time; a submit of one more is refused with `queue_full`.
     QueueTypes, max_queue_types, 1_024, 1, 65_536;

@@ -155,6 +155,30 @@ fn finished_tasks_are_kept_by_number_and_lists_go_on_where_they_ended() {
 }
 
 #[test]
+fn results_that_take_too_much_room_go_the_oldest_first_and_what_is_not_finished_stays() {
+    let mut queue = queue(Settings { max_total_bytes: 800, ..Settings::default() });
+    let result = format!("{{\"x\":\"{}\"}}", "y".repeat(192));
+    for id in 1..=5 {
+        let step = queue.submit(at(id as i64), task(id));
+        done(&mut queue, at(id as i64), step);
+    }
+    for id in 1..=4 {
+        assert!(queue.tick(at(id as i64), 100).changes.is_empty());
+        let step = queue.complete(at(id as i64), &end(id, Outcome::Completed, &result, None));
+        done(&mut queue, at(id as i64), step);
+    }
+    assert!(queue.bytes() > 800, "a completion is never refused for want of room");
+    assert_eq!(queue.next_due(), Some(i64::MIN));
+    for change in queue.tick(at(9), 100).changes {
+        queue.commit(change.sequence, at(9)).unwrap();
+    }
+    let page = queue.list(None, &[], None, 9, usize::MAX).unwrap();
+    let ids: Vec<u128> = page.tasks.iter().map(|task| task.core.id.0).collect();
+    assert_eq!(ids, [2, 3, 4, 5]);
+    assert!(queue.bytes() <= 700 && queue.tick(at(9), 100).changes.is_empty());
+}
+
+#[test]
 fn damaged_records_are_refused_and_never_panic() {
     let mut live = queue(Settings::default());
     let Ok(Step::Change(change)) = live.submit(at(0), task(1)) else { panic!() };
