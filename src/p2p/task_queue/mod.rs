@@ -24,6 +24,8 @@ mod tests;
 mod tools;
 mod values;
 mod workflow;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::sync::Arc;
 use std::time::Instant;

@@ -14,7 +14,7 @@ use crate::queue::Settings;
 use crate::store::Store;
 
 /// Answers every call in the way that the tool's name says.
-struct Tools;
+pub(super) struct Tools;
 
 impl CallTool for Tools {
     fn call<'a>(&'a self, call: ToolCall<'a>) -> LocalBoxFuture<'a, ToolOutcome> {
@@ -31,7 +31,7 @@ impl CallTool for Tools {
     }
 }
 
-fn options() -> TaskQueueOptions {
+pub(super) fn options() -> TaskQueueOptions {
     TaskQueueOptions {
         peer_id: "12D3KooWme".into(),
         policy: Policy::default(),
@@ -44,13 +44,13 @@ fn options() -> TaskQueueOptions {
     }
 }
 
-fn remote(via: Via) -> Remote {
+pub(super) fn remote(via: Via) -> Remote {
     let peer_id = PeerId::random();
     let address = "192.0.2.1:1".parse().unwrap();
     Remote { peer_id, principal: peer_id.to_base58().into(), address, via }
 }
 
-fn now() -> Now {
+pub(super) fn now() -> Now {
     Now { instant: Instant::now(), unix_s: 1.8e9 }
 }
 
