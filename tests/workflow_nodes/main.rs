@@ -1,11 +1,19 @@
 //! Workflow tasks among processes that talk over libp2p: submitted to one, completed on another, taken over from one that
-//! is killed, and still there after a restart.
+//! is killed, and still there after a restart; and peers that lie.
 
-#![allow(clippy::unwrap_used, reason = "a test says what it expects by unwrapping it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::cast_possible_truncation,
+    unreachable_pub,
+    reason = "a test says what it expects by unwrapping it, and its peer is a small library"
+)]
 
 #[path = "../common/mod.rs"]
 mod common;
+mod liars;
 mod node;
+#[path = "../common/peer.rs"]
+mod peer;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -86,11 +86,11 @@ async fn carry_out(mut place: Place, node: Rc<Node>, scope: Scope) {
         runtime::sleep(LONGEST).await;
         Err(format!("it took longer than {} s", LONGEST.as_secs()))
     };
-    let cancelled = async {
-        scope.cancelled().await;
+    let stopped = async {
+        scope.cancelled().or(async { place.core.shared.stop.stopped().await }).await;
         Ok(())
     };
-    let done = one(&place.core, &node, peer, place.errand).or(late).or(cancelled).await;
+    let done = one(&place.core, &node, peer, place.errand).or(late).or(stopped).await;
     place.worked = done.is_ok();
     if let Err(error) = done {
         tracing::debug!(%peer, "exchanging workflow tasks failed: {error}");
