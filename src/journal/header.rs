@@ -37,6 +37,8 @@ pub(super) struct Header {
     pub(super) salt: u64,
     /// Of a snapshot: every record up to it is covered.
     pub(super) sequence: u64,
+    /// Of a segment: the bytes that the file was made with; 0 where that is not known. They are durable when the header is.
+    pub(super) reserved: u64,
 }
 
 /// Why a sector is no header.
@@ -57,7 +59,7 @@ impl Header {
         for field in [self.id.generation, self.id.log, self.segment] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
-        for field in [self.base, self.first_batch, self.salt, self.sequence] {
+        for field in [self.base, self.first_batch, self.salt, self.sequence, self.reserved] {
             bytes.extend_from_slice(&field.to_le_bytes());
         }
         bytes.resize(CRC_AT, 0);
@@ -88,6 +90,7 @@ impl Header {
             first_batch: u64_at(bytes, 32),
             salt: u64_at(bytes, 40),
             sequence: u64_at(bytes, 48),
+            reserved: u64_at(bytes, 56),
         })
     }
 }
@@ -128,6 +131,7 @@ mod tests {
         first_batch: 77,
         salt: 0x0123_4567_89ab_cdef,
         sequence: 5,
+        reserved: 1 << 25,
     };
 
     #[test]

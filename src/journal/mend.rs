@@ -129,6 +129,7 @@ async fn rewrite<F: Folder>(
         first_batch: 1,
         salt,
         sequence: 0,
+        reserved: 0,
     };
     let mut bytes = header.encode();
     encode_all(&mut bytes, &header, 1, records);

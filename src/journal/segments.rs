@@ -82,7 +82,8 @@ impl<F: Folder> Segments<F> {
     ) -> Result<u64, JournalError> {
         let salt = self.journal.salt(self.id, segment);
         let (version, kind, id) = (VERSION, Kind::Segment, self.id);
-        let header = Header { version, kind, id, segment, base, first_batch, salt, sequence: 0 };
+        let reserved = self.journal.settings.segment_bytes;
+        let header = Header { version, kind, id, segment, base, first_batch, salt, sequence: 0, reserved };
         let name = Name::Segment(id, segment).to_string();
         file.write_durably(header.encode(), 0).await.map_err(JournalError::io("write", &name))?;
         self.journal.note_segment(id.log, SegmentNote { number: segment, base, newest: 0 });

@@ -213,7 +213,7 @@ pub(super) fn encode(
 
 fn snapshot_header(sequence: u64, generation: u32, salt: u64) -> Header {
     let (version, kind, id) = (VERSION, Kind::Snapshot, no_log(generation));
-    Header { version, kind, id, segment: 0, base: 0, first_batch: 1, salt, sequence }
+    Header { version, kind, id, segment: 0, base: 0, first_batch: 1, salt, sequence, reserved: 0 }
 }
 
 /// The header and the first batch, which says where each log goes on.

@@ -30,9 +30,20 @@ impl Budget {
         self.held() >= self.max
     }
 
-    fn take(&self, bytes: u64) -> bool {
+    /// Whether nothing is left for libp2p.
+    pub(crate) fn is_full_for_peers(&self) -> bool {
+        self.held() >= self.max_for_peers()
+    }
+
+    /// Peers leave a quarter to HTTP: whoever may connect as a peer may be a stranger.
+    fn max_for_peers(&self) -> u64 {
+        self.max - self.max / 4
+    }
+
+    /// Takes bytes as long as no more than `max` are held then.
+    fn take(&self, bytes: u64, max: u64) -> bool {
         let before = self.held.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes <= self.max {
+        if before + bytes <= max {
             return true;
         }
         self.held.fetch_sub(bytes, Ordering::Relaxed);
@@ -40,16 +51,25 @@ impl Budget {
     }
 }
 
-/// One connection's share of the budget; given back when it is dropped.
+/// The share of the budget of one connection, or of one stream of a peer; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Share {
     budget: Arc<Budget>,
     held: u64,
+    /// It grows no more once the process holds this much.
+    max: u64,
 }
 
 impl Share {
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, held: 0 }
+        let max = budget.max;
+        Self { budget, held: 0, max }
+    }
+
+    /// That of a stream over libp2p.
+    pub(crate) fn of_peer(budget: Arc<Budget>) -> Self {
+        let max = budget.max_for_peers();
+        Self { budget, held: 0, max }
     }
 
     /// Makes the share cover `bytes`; false when the process has no more to give, and then nothing changes.
@@ -59,7 +79,7 @@ impl Share {
             self.shrink(wanted);
             return true;
         }
-        if !self.budget.take(wanted - self.held) {
+        if !self.budget.take(wanted - self.held, self.max) {
             return false;
         }
         self.held = wanted;
@@ -117,6 +137,18 @@ mod tests {
         assert_eq!(budget.held(), 2 * STEP_BYTES);
         drop(share);
         assert_eq!(budget.held(), 0);
+    }
+
+    #[test]
+    fn peers_leave_a_quarter_to_http() {
+        let budget = Budget::new(8 * STEP_BYTES);
+        let mut peer = Share::of_peer(budget.clone());
+        assert!(!peer.cover(7 * STEP_BYTES as usize));
+        assert!(!budget.is_full_for_peers());
+        assert!(peer.cover(6 * STEP_BYTES as usize));
+        assert!(budget.is_full_for_peers() && !budget.is_full());
+        assert!(!Share::of_peer(budget.clone()).cover(2 * STEP_BYTES as usize));
+        assert!(Share::new(budget.clone()).cover(2 * STEP_BYTES as usize));
     }
 
     #[test]

@@ -203,6 +203,16 @@ fn a_peer_that_never_reads_waits_alone() {
     });
 }
 
+/// It has been asked who it is by then, and says nothing.
+#[test]
+fn a_peer_that_says_nothing_does_not_hold_up_a_stop() {
+    let node = Node::start(&[]);
+    let _silent = Attacker::connect(node.at).unwrap();
+    std::thread::sleep(Duration::from_millis(2_500));
+    let took = node.stop();
+    assert!(took < Duration::from_secs(6), "{took:?}; the grace is 10 s");
+}
+
 #[test]
 fn half_closed_streams_are_let_go() {
     let node = Node::start(&[]);

@@ -66,6 +66,16 @@ impl Node {
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
+    /// Has it end in order, and says how long that took.
+    pub fn stop(mut self) -> Duration {
+        let begun = Instant::now();
+        let pid = i32::try_from(self.child.id()).unwrap();
+        // SAFETY: a signal to a child that was not waited for yet, so its number is still its own.
+        assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+        assert!(self.child.wait().unwrap().success());
+        begun.elapsed()
+    }
+
     /// Runs an attack while an honest peer calls, and a new one connects afterwards. Twice: what the first run needed
     /// may stay, and the second must not need as much again.
     pub fn withstands(&self, spare_kib: u64, mut attack: impl FnMut(&Self)) {

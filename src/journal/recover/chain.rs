@@ -113,6 +113,13 @@ impl Chain {
             format!("{}, but the log was durable up to {} bytes further on", damage.why, durable - at)
         } else if self.is_settled {
             format!("{}, though the log was whole at a later start", damage.why)
+        } else if (last.bytes.len() as u64) < last.header.reserved {
+            // The length was durable before the first batch, and a start cuts between batches only.
+            format!(
+                "{}, and the file ends {} bytes early",
+                damage.why,
+                last.header.reserved - last.bytes.len() as u64
+            )
         } else {
             return Ok(());
         };

@@ -137,6 +137,27 @@ fn lost_files_are_missed() {
     }
 }
 
+/// As an interrupted copy leaves a file: no crash does, because the length is durable before the first batch.
+#[test]
+fn a_segment_that_ends_within_a_batch_is_refused_and_named() {
+    let disk = SimDisk::instant(15);
+    fill(&disk, 1..40, None, true);
+    for name in segments(&disk) {
+        let whole = disk.files()[&name].clone();
+        let used = whole.iter().rposition(|byte| *byte != 0).unwrap();
+        for len in (600..used).step_by(100).filter(|len| len % 512 != 0) {
+            disk.alter(&name, |bytes| bytes.truncate(len));
+            let error = served(&disk).unwrap_err().to_string();
+            assert!(error.contains(&name), "{len} bytes: {error}");
+        }
+        disk.alter(&name, |bytes| bytes.clone_from(&whole));
+    }
+    // What a start cuts off itself is no damage, whether it came further or not.
+    fill(&disk, 40..44, None, false);
+    run_one(open(&disk, settings()), || false).unwrap().unwrap();
+    assert_eq!(served(&disk).unwrap().0.len(), 43);
+}
+
 #[test]
 fn a_log_that_the_snapshot_points_into_is_missed() {
     let disk = SimDisk::instant(14);

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use futures_lite::AsyncWriteExt as _;
+use futures_lite::{AsyncWriteExt as _, FutureExt as _};
 
 use super::connection::Connection;
 use super::time::within;
@@ -25,7 +25,12 @@ impl Node {
                 stream.flush().await.ok()?;
                 identify::ask(stream).await.ok()
             };
-            match within(time, asked).await.flatten() {
+            // A silent peer does not hold up the end of its connection.
+            let ended = async {
+                connection.ending().await;
+                None
+            };
+            match ended.or(within(time, asked)).await.flatten() {
                 Some(info) => node.identified(&connection, &info),
                 None => tracing::debug!(peer = %connection.remote.principal, "did not say who it is"),
             }

@@ -64,7 +64,7 @@ struct GateAt<'a> {
 
 impl Gate for GateAt<'_> {
     fn admit(&self) -> Result<(), ErrorKind> {
-        if self.core.shared.budget.is_full() {
+        if self.core.shared.budget.is_full_for_peers() {
             return Err(ErrorKind::BufferedFull);
         }
         self.gate.admit(self.now).map_err(|limit| match limit {

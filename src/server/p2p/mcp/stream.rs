@@ -67,7 +67,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Stream<Io> {
             io,
             member: core.roster.enter(true),
             reader: FrameReader::new(core.shared.limits.max_p2p_frame_bytes),
-            share: Share::new(core.shared.budget.clone()),
+            share: Share::of_peer(core.shared.budget.clone()),
             requests,
             out: Vec::new(),
             sent: 0,

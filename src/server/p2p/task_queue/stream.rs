@@ -63,7 +63,7 @@ pub(crate) async fn serve_task_queue_stream<Io>(
     let member = host.core.roster.enter(true);
     let deadline = Deadline::new();
     deadline.set_after(limits.duration(Limit::P2pRequestTime));
-    let mut share = Share::new(host.core.shared.budget.clone());
+    let mut share = Share::of_peer(host.core.shared.budget.clone());
     let mut reader = LineReader::new(host.queue.max_line_bytes());
     let line = read_line(&host, &mut io, &mut reader, &mut share, &member, &deadline).await;
     deadline.clear();
