@@ -14,8 +14,7 @@ use ringmesh::p2p::task_queue::{
 };
 use ringmesh::store::{LocalStore, Store};
 
-const SUBMIT: &str =
-    r#"{"op":"submit","task_type":"bench","model_name":"m","payload":{"n":123456,"text":"sixteen bytes ok"}}"#;
+const SUBMIT: &str = r#"{"op":"submit","task_type":"bench","model_name":"m","payload":{"n":123456,"text":"sixteen bytes ok"}}"#;
 const CLAIM: &str = r#"{"op":"claim","worker_id":"worker-1","supported_task_types":["bench"]}"#;
 
 struct NoTools;
