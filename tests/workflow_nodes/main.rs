@@ -22,7 +22,7 @@ use node::{Node, Timing, until};
 /// Each node owns at least so many of the tasks that are submitted.
 const TASKS_EACH: usize = 3;
 
-const SOON: Timing = Timing { heartbeat_ms: 200, peer_timeout_ms: 3_000 };
+const SOON: Timing = Timing { heartbeat_ms: 200, peer_timeout_ms: 6_000 };
 /// No heartbeat comes while the test runs, but for the first ones.
 const SELDOM: Timing = Timing { heartbeat_ms: 600_000, peer_timeout_ms: 600_000 };
 
