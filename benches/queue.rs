@@ -49,7 +49,7 @@ impl Node {
 
     fn ask(&self, request: &str) -> String {
         let caller = Caller { remote: None, now: Now { instant: Instant::now(), unix_s: 1.8e9 } };
-        let services = Services { tools: &NoTools, store: Some(&self.store) };
+        let services = Services { tools: &NoTools, store: Some(&self.store), fetches: None };
         let answered = block_on(self.queue.answer(request.as_bytes(), &caller, &services));
         assert!(answered.error.is_none(), "{}", String::from_utf8_lossy(&answered.json));
         String::from_utf8(answered.json).expect("answers are UTF-8")
