@@ -66,7 +66,7 @@ pub(super) fn register(registry: Registry, config: &ServerConfig, limits: &Limit
         return registry;
     }
     let nodes: Arc<dyn TaskQueueNodes> = Arc::new(Nodes(id));
-    crate::tools::task_queue::register(registry, &nodes, limits)
+    crate::tools::task_queue::register(registry, &nodes, limits, config.p2p_token.is_some())
 }
 
 impl TaskQueueNode for CoreState {
