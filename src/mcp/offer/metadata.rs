@@ -43,6 +43,8 @@ pub(crate) struct Readable {
     pub(crate) description: Option<String>,
     pub(crate) mime_type: Option<String>,
     pub(crate) annotations: Option<ContentAnnotations>,
+    /// Of its changes only callers with full access hear.
+    pub(crate) is_private: bool,
 }
 
 impl Readable {
@@ -113,6 +115,13 @@ macro_rules! readable_setters {
                 annotations: $crate::mcp::offer::content::ContentAnnotations,
             ) -> $type {
                 self.readable.annotations = Some(annotations);
+                self
+            }
+
+            /// Whether only callers with full access hear of its changes. What a read tells is up to the handler.
+            #[must_use]
+            pub(crate) fn private(mut self, is_private: bool) -> $type {
+                self.readable.is_private = is_private;
                 self
             }
 

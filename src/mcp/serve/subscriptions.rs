@@ -8,8 +8,9 @@ use crate::mcp::listen::inbox::Inbox;
 use crate::mcp::listen::places::Place;
 use crate::mcp::message::answer::{Outcome, Refusal, write_result};
 use crate::mcp::message::errors::ErrorKind;
+use crate::mcp::message::head::Access;
 use crate::mcp::message::scan::text;
-use crate::mcp::offer::catalog::Catalog;
+use crate::mcp::offer::catalog::{Catalog, Found};
 use crate::mcp::serve::dispatcher::{Dispatcher, Request};
 use crate::mcp::serve::methods::method_not_found;
 use crate::mcp::session::entry::Session;
@@ -20,7 +21,7 @@ impl Dispatcher {
         let limits = &self.shared.options.limits;
         let filter = Filter::parse(request.message.params.notifications, limits)?;
         let catalog = request.snapshot.catalog();
-        let honoured = filter.honoured(Advertised::of(catalog), |uri| is_known(catalog, uri));
+        let honoured = filter.honoured(Advertised::of(catalog), |uri| is_told(catalog, uri, request));
         let place = self.place()?;
         let inbox = Inbox::new(honoured.lists, honoured.uris.clone().unwrap_or_default());
         let registration = self.shared.hub.register(Arc::new(inbox));
@@ -37,7 +38,7 @@ impl Dispatcher {
     ) -> Result<(), Refusal> {
         let advertised = Advertised::of(request.snapshot.catalog());
         let uri = self.subscribed_uri(request, advertised)?;
-        if !is_known(request.snapshot.catalog(), &uri) {
+        if !is_told(request.snapshot.catalog(), &uri, request) {
             return Err(Refusal::no_resource(&uri));
         }
         let registration = session
@@ -96,7 +97,12 @@ impl Dispatcher {
     }
 }
 
-/// Whether a resource has this URI, or a template leads to it.
-fn is_known(catalog: &Catalog, uri: &str) -> bool {
-    catalog.find_uri(uri).is_some()
+/// Whether a resource has this URI, or a template leads to it, and the caller may hear of its changes.
+fn is_told(catalog: &Catalog, uri: &str, request: &Request<'_>) -> bool {
+    let is_private = match catalog.find_uri(uri) {
+        None => return false,
+        Some(Found::Resource(_, resource)) => resource.readable.is_private,
+        Some(Found::Template(_, template, _)) => template.described.readable.is_private,
+    };
+    !is_private || request.at.access == Access::Full
 }

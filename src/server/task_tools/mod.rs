@@ -73,7 +73,8 @@ pub(super) fn register(registry: Registry, config: &ServerConfig, limits: &Limit
     let mut registry = registry;
     if config.p2p && config.p2p_tools && config.taskqueue_tools {
         let nodes: Arc<dyn TaskQueueNodes> = Arc::new(Nodes(id));
-        registry = crate::tools::task_queue::register(registry, &nodes, limits);
+        let has_token = config.p2p_token.is_some();
+        registry = crate::tools::task_queue::register(registry, &nodes, limits, has_token);
     }
     if config.p2p && config.p2p_tools && config.workflow_tools {
         let nodes: Arc<dyn WorkflowNodes> = Arc::new(Nodes(id));

@@ -40,9 +40,14 @@ pub(in crate::tools) use values::AnyJson;
 /// What a call that waits has beyond the longest wait, so that the answer says that it is over.
 const BEYOND_A_WAIT: Duration = Duration::from_secs(30);
 
-/// Registers the tools and the resources.
+/// Registers the tools and the resources. With a shared token, who does not show it does not hear of changes.
 #[must_use]
-pub(crate) fn register(registry: Registry, nodes: &Arc<dyn TaskQueueNodes>, limits: &Limits) -> Registry {
+pub(crate) fn register(
+    registry: Registry,
+    nodes: &Arc<dyn TaskQueueNodes>,
+    limits: &Limits,
+    has_token: bool,
+) -> Registry {
     let longest = limits.duration(Limit::TaskWaitTime) + BEYOND_A_WAIT;
     registry
         .with(ask::tool::<status::Status>(nodes, longest))
@@ -59,6 +64,6 @@ pub(crate) fn register(registry: Registry, nodes: &Arc<dyn TaskQueueNodes>, limi
         .with(ask::tool::<docker::DockerHub>(nodes, longest))
         .with(ask::tool::<docker::DockerGithub>(nodes, longest))
         .with(list_peers::tool(nodes))
-        .resource(resources::counts(nodes))
-        .resource_template(resources::task(nodes))
+        .resource(resources::counts(nodes, has_token))
+        .resource_template(resources::task(nodes, has_token))
 }

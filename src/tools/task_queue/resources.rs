@@ -35,7 +35,8 @@ pub(crate) fn task_uri(task_id: impl std::fmt::Display) -> String {
     format!("{TASKS_URI}/{task_id}")
 }
 
-pub(super) fn counts(nodes: &Arc<dyn TaskQueueNodes>) -> Resource {
+/// With `is_private`, as with a shared token, only who has full access hears of changes.
+pub(super) fn counts(nodes: &Arc<dyn TaskQueueNodes>, is_private: bool) -> Resource {
     let nodes = nodes.clone();
     let resource = Resource::new(TASKS_URI, "tasks", move |context: Context| {
         let nodes = nodes.clone();
@@ -51,9 +52,10 @@ pub(super) fn counts(nodes: &Arc<dyn TaskQueueNodes>) -> Resource {
         .title("Tasks")
         .description("How many tasks are queued and running, in all and by type")
         .mime_type(JSON)
+        .private(is_private)
 }
 
-pub(super) fn task(nodes: &Arc<dyn TaskQueueNodes>) -> ResourceTemplate {
+pub(super) fn task(nodes: &Arc<dyn TaskQueueNodes>, is_private: bool) -> ResourceTemplate {
     let nodes = nodes.clone();
     let template = ResourceTemplate::new(TASK_URIS, "task", move |which: Which, context: Context| {
         let nodes = nodes.clone();
@@ -65,7 +67,8 @@ pub(super) fn task(nodes: &Arc<dyn TaskQueueNodes>) -> ResourceTemplate {
             }
         }
     });
-    template.title("Task").description("A task of this node's task queue as it stands").mime_type(JSON)
+    let template = template.title("Task").description("A task of this node's task queue as it stands");
+    template.mime_type(JSON).private(is_private)
 }
 
 async fn here(

@@ -255,7 +255,7 @@ impl TaskQueueNode for Fake {
 /// The message that answers a request of 2026-07-28.
 fn ask(method: &str, mut params: Value, core: usize, access: Access) -> Value {
     let nodes: Arc<dyn TaskQueueNodes> = Arc::new(Fake);
-    let registry = super::register(Registry::new(), &nodes, &Limits::default());
+    let registry = super::register(Registry::new(), &nodes, &Limits::default(), false);
     let dispatcher = Dispatcher::new(registry, McpOptions::default()).unwrap();
     params["_meta"] = json!({
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",

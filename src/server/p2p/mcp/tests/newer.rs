@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{modern, modern_call, modern_with, text, with_bench};
+use super::{initialize, modern, modern_call, modern_with, text, with_bench, with_server};
+use crate::config::ServerConfig;
 use crate::limits::Limit;
-use crate::mcp::Access;
+use crate::mcp::{Access, Registry, Resource};
+use crate::server::Server;
 
 #[test]
 fn a_hundred_calls_run_side_by_side_and_end_in_any_order() {
@@ -182,12 +184,39 @@ fn who_may_only_read_calls_tools_that_only_read_unless_a_token_says_more() {
             }
             // A session shows the token once.
             let mut peer = bench.peer();
-            let mut initialize = super::initialize("2025-11-25", json!({}));
+            let mut initialize = initialize("2025-11-25", json!({}));
             initialize["params"]["_meta"] = json!({"ringmesh/token": "secret"});
             peer.ask(&initialize).await;
             assert_eq!(text(&peer.ask(&super::call(1, "nap", json!({"ms": 1}))).await), "slept 1");
         },
     );
+}
+
+#[test]
+fn of_changes_of_what_is_private_only_full_access_hears() {
+    let (open, private) = ("test://open", "test://private");
+    let registry = Registry::new()
+        .resource(Resource::text(open, "open", ""))
+        .resource(Resource::text(private, "private", "").private(true));
+    with_server(Server::new(ServerConfig::default()).registry(registry), async move |bench| {
+        bench.gate.access.set(Access::ReadOnly);
+        let params = json!({"notifications": {"resourceSubscriptions": [open, private]}});
+        for (token, told) in [("guess", json!([open])), ("secret", json!([open, private]))] {
+            let mut peer = bench.peer();
+            let more = json!({"ringmesh/token": token});
+            peer.send(&modern_with(1, "subscriptions/listen", params.clone(), more)).await;
+            let opened = peer.next().await.unwrap();
+            assert_eq!(opened["params"]["notifications"]["resourceSubscriptions"], told, "{opened}");
+        }
+        let mut peer = bench.peer();
+        peer.ask(&initialize("2025-11-25", json!({}))).await;
+        for (uri, refused) in [(open, false), (private, true)] {
+            let params = json!({"uri": uri});
+            let subscribe =
+                json!({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": params});
+            assert_eq!(peer.ask(&subscribe).await.get("error").is_some(), refused, "{uri}");
+        }
+    });
 }
 
 #[test]
