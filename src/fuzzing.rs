@@ -327,3 +327,8 @@ pub fn client_peer_messages(data: &[u8]) {
 pub fn task_queue_request(data: &[u8]) {
     crate::p2p::task_queue::fuzz::fuzz_request(data);
 }
+
+/// A heartbeat's field `workflow`, a line break, and an answer to `workflow.fetch`, from a peer.
+pub fn workflow_page(data: &[u8]) {
+    crate::scheduler::fuzz::fuzz_page(data);
+}

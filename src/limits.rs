@@ -222,7 +222,7 @@ limits! {
     JournalSnapshotBytes, journal_snapshot_bytes, 128 << 20, 1 << 20, 64 << 30;
     /// Tasks of the queue, finished ones included; one more is refused with `queue_full`.
     QueueTasks, max_queue_tasks, 4_000_000, 1, 1_000_000_000;
-    /// Bytes of the payloads, results and errors of all tasks; a submit past it is refused with `queue_full`.
+    /// Bytes of the payloads, results and errors of all tasks; past seven eighths of it the oldest finished tasks go, and a submit past it is refused with `queue_full`.
     QueueBytes, max_queue_bytes, 4 << 30, 1 << 20, 1 << 44;
     /// Types that the tasks of the queue may have at one time; a submit of one more is refused with `queue_full`.
     QueueTypes, max_queue_types, 1_024, 1, 65_536;
@@ -262,6 +262,18 @@ limits! {
     CacheKeyBytes, max_cache_key_bytes, 1 << 10, 16, 65_536;
     /// Bytes of a value of the cache; more is refused with `too_large`.
     CacheValueBytes, max_cache_value_bytes, 960 << 10, 1 << 10, 960 << 10;
+    /// Tasks of workflows that this node keeps, completed ones included; one more is refused with `workflow_full`.
+    WorkflowTasks, max_workflow_tasks, 100_000, 1, 10_000_000;
+    /// Bytes of all tasks of workflows; a submit past it is refused with `workflow_full`.
+    WorkflowBytes, max_workflow_bytes, 256 << 20, 1 << 20, 1 << 40;
+    /// Completed tasks of workflows that are kept; past it the oldest go.
+    CompletedWorkflowTasks, max_completed_workflow_tasks, 10_000, 0, 10_000_000;
+    /// Milliseconds that a completed task of a workflow is kept.
+    WorkflowRetentionTime, workflow_retention_ms, 604_800_000, 1_000, 31_536_000_000;
+    /// Milliseconds after which a task of a workflow that was given out and not completed is given out again.
+    WorkflowAssignmentTime, workflow_assignment_ms, 1_800_000, 100, 864_000_000;
+    /// Milliseconds of silence after which a peer owns no task of a workflow any more, and what it held is taken over.
+    WorkflowPeerTime, workflow_peer_timeout_ms, 300_000, 100, 86_400_000;
     /// Bytes reserved on the disk for each segment of the journal; a quarter is the reserve that a full disk leaves.
     JournalSegmentBytes, journal_segment_bytes, 32 << 20, 1 << 20, 1 << 30;
 }

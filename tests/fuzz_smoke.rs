@@ -82,6 +82,13 @@ const REQUESTS: &[&[u8]] = &[
     b"{\"op\":\"wait\",\"task_id\":\"x\",\"timeout_s\":-1,\"timeout_s\":[[[]]]}\n",
     b"{\"\\u006fp\":\"cache.set\",\"key\":\" \\ud83d\\ude00 \",\"value\":{\"a\":null}}\n",
 ];
+/// A beat, and a page of workflow tasks.
+const WORKFLOW_PAGES: &[&[u8]] = &[
+    br#"{"clock":{"node_id":"12D3KooWpeer","vector":{"12D3KooWpeer":3}},"feed":"f","through":9}
+{"feed":"f","after":0,"through":9,"more":false,"tasks":[{"task":{"submitted_ms":1,"submitter":"12D3KooWpeer","clock_root":"r","members":["12D3KooWpeer","12D3KooWnode"],"task_id":"a","workflow_id":"w","name":"n","tags":["p2p-only"],"priority":5},"state":{"mark":{"token":{"counter":1,"peer_id":"12D3KooWpeer"},"assigned":true},"completion":null}}]}"#,
+    br#"{"clock":{"node_id":"x","vector":{"x":1}},"feed":"","through":0}
+{"ok":true,"feed":"g","after":2,"through":4,"more":true,"tasks":[{"task":{"submitted_ms":1,"submitter":"s","clock_root":"r","members":["s"],"task_id":"b","workflow_id":"","name":"","tags":[],"priority":10},"state":{"mark":null,"completion":{"token":{"counter":2,"peer_id":"s"},"at_ms":1799999999999}}},7]}"#,
+];
 /// Pieces that mean something to the parsers.
 const TOKENS: &[&[u8]] = &[
     b"\r\n",
@@ -200,4 +207,9 @@ fn multiaddr_texts() {
 #[test]
 fn task_queue_requests() {
     run(REQUESTS, 10_000, fuzzing::task_queue_request);
+}
+
+#[test]
+fn workflow_pages() {
+    run(WORKFLOW_PAGES, 10_000, fuzzing::workflow_page);
 }

@@ -8,7 +8,7 @@ pub mod systemd;
 mod trace;
 
 pub use logging::{LogError, LogFormat, init_tracing};
-pub use metrics::{CoreMetrics, Metrics, Names, Snapshot, TaskStats};
+pub use metrics::{CoreMetrics, Metrics, Names, Snapshot, TaskStats, WorkflowStats};
 pub use probes::{CoreState, P2pState, Phase, ProbeAnswer, ServerState};
 pub use process::ProcessStats;
 pub use trace::{RequestId, RequestIds, TraceContext};

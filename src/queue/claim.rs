@@ -28,17 +28,18 @@ pub struct Candidate {
 }
 
 impl Queue {
-    /// The first tasks that a claim may take, best first: for claims by ownership, whose hashing needs no lock.
+    /// The first tasks that a claim may take, best first and at most `max`: for claims by ownership, whose hashing needs no
+    /// lock.
     ///
     /// The caller keeps those that the claim's peer owns or that are not held, and passes them to [`Queue::claim`].
     ///
     /// # Errors
     /// `too_large` for a name or a list of types past its bound.
-    pub fn candidates(&mut self, now: Now, claim: &Claim) -> Result<Vec<Candidate>, Refusal> {
+    pub fn candidates(&mut self, now: Now, claim: &Claim, max: usize) -> Result<Vec<Candidate>, Refusal> {
         self.check_claim(claim)?;
         self.promote(now);
         let hold_ms = i64::try_from(self.settings.ownership_hold_ms).unwrap_or(i64::MAX);
-        let walked = self.eligible(claim).take(self.settings.max_candidates);
+        let walked = self.eligible(claim).take(self.settings.max_candidates.min(max));
         let entries = walked.filter_map(|(_, _, slot)| self.store.entry(slot));
         let candidate = |entry: &super::store::Entry| Candidate {
             id: entry.task.id(),

@@ -31,7 +31,7 @@ impl Queue {
         let timer =
             self.store.timers.iter().take(PASSED_OVER).find(|(_, slot)| idle(*slot)).map(|(at, _)| *at);
         let finished = self.store.finished.iter().take(PASSED_OVER).find(|(.., slot)| idle(*slot));
-        let over = self.store.finished.len() > self.settings.max_finished;
+        let over = self.store.finished.len() > self.settings.max_finished || self.excess_bytes() > 0;
         let kept =
             finished.map(|(at, ..)| if over { i64::MIN } else { at.saturating_add(self.retention_ms()) });
         timer.into_iter().chain(kept).min()
@@ -100,13 +100,25 @@ impl Queue {
         self.change_one(now, slot, state, counts)
     }
 
-    /// Lets finished tasks go: the oldest, past their time or past their number.
+    /// Bytes that finished tasks should make room for: what is over seven eighths of the bound, so that results do not
+    /// stand in the way of submits.
+    fn excess_bytes(&self) -> usize {
+        let max = self.settings.max_total_bytes;
+        self.store.bytes.saturating_sub(max - max / 8)
+    }
+
+    /// Lets finished tasks go: the oldest, past their time, past their number, or for the room that they take.
     fn retire(&mut self, now: Now, budget: usize, ticked: &mut Ticked) {
         let surplus = self.store.finished.len().saturating_sub(self.settings.max_finished);
         let kept_ms = self.retention_ms();
         let oldest = self.store.finished.iter().take(budget.saturating_add(PASSED_OVER)).enumerate();
-        let over = oldest
-            .filter(|(at, (finished, ..))| *at < surplus || finished.saturating_add(kept_ms) <= now.mono_ms);
+        let mut excess = self.excess_bytes();
+        let over = oldest.filter(|(at, (finished, _, slot))| {
+            let is_over = *at < surplus || excess > 0 || finished.saturating_add(kept_ms) <= now.mono_ms;
+            let bytes = self.store.entry(*slot).map_or(0, |entry| entry.task.bytes());
+            excess = excess.saturating_sub(bytes);
+            is_over
+        });
         let slots = over.map(|(_, (.., slot))| *slot);
         let idle = slots.filter(|slot| self.store.entry(*slot).is_some_and(|entry| entry.busy == 0));
         for slot in idle.take(budget).collect::<Vec<_>>() {

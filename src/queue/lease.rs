@@ -78,6 +78,32 @@ impl Queue {
         Ok(self.change_one(now, slot, state, Counts::default()))
     }
 
+    /// Puts a task back that was claimed under this token by somebody who never heard of it: as if there had been no claim.
+    ///
+    /// # Errors
+    /// `task_not_found`, `lease_lost`.
+    pub fn give_back(&mut self, now: Now, id: TaskId, token: u64) -> Asked {
+        let (slot, entry) = self.find(id)?;
+        if entry.busy != 0 {
+            return Ok(Step::Wait(entry.busy));
+        }
+        let before = &entry.task.state;
+        if before.status != Status::Running || before.token != token {
+            return Err(Refusal::LeaseLost);
+        }
+        let state = State {
+            status: Status::Queued,
+            claims: before.claims.saturating_sub(1),
+            attempts: before.attempts.saturating_sub(1),
+            holder: None,
+            token: 0,
+            not_before_ms: now.mono_ms,
+            updated_ms: now.wall_ms,
+            ..before.clone()
+        };
+        Ok(self.change_one(now, slot, state, Counts::default()))
+    }
+
     /// Notes how far a task is, and renews its lease.
     ///
     /// # Errors

@@ -46,6 +46,6 @@ pub use recover::KIND_TASKS;
 pub use request::{Answer, Claim, Complete, Outcome, Progress, Proof, Refusal, Submit};
 pub use settings::Settings;
 pub use step::{Asked, Change, Committed, Sequencer, Step, Wake};
-pub use task::{Core, Holder, State, Status, Task, TaskId};
+pub use task::{Core, Holder, State, Status, Task, TaskId, TaskIdText};
 pub use time::Now;
 pub use waiters::{TooManyWaiters, Waiter, Waiters};

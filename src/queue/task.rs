@@ -13,11 +13,39 @@ impl TaskId {
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         digits.then(|| u128::from_str_radix(text, 16).ok().map(TaskId)).flatten()
     }
+
+    /// Its text.
+    pub fn text(self) -> TaskIdText {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.0.to_be_bytes()) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        TaskIdText(digits)
+    }
+}
+
+/// The text of a task's id, which needs no allocation.
+#[derive(Clone, Copy)]
+pub struct TaskIdText([u8; 32]);
+
+impl std::ops::Deref for TaskIdText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("invariant: hexadecimal digits are UTF-8")
+    }
+}
+
+impl fmt::Debug for TaskIdText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
 }
 
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", self.0)
+        f.write_str(&self.text())
     }
 }
 

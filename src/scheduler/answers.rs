@@ -139,7 +139,7 @@ impl Scheduler {
             assigned_tasks: counts.assigned,
             completed_tasks: counts.completed,
             queue_size: counts.ready,
-            known_peers: self.peers.heard(),
+            known_peers: self.known_peer_count(),
         }
     }
 

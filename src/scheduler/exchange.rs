@@ -41,7 +41,8 @@ impl Scheduler {
     }
 
     /// A peer was heard of: by a heartbeat of the task queue, an answer, or a client's word (`p2p_update_peer_state`).
-    /// `announces` says whether it announces `workflow.fetch` and `workflow.ack`, where that is known.
+    /// `announces` says whether it announces `workflow.fetch` and `workflow.ack`, where that is known; only where it does
+    /// is its silence over.
     pub fn hear(
         &mut self,
         peer_id: &str,
@@ -60,7 +61,10 @@ impl Scheduler {
         let is_news = announces.is_some_and(|announces| announces != peer.announces);
         let is_old =
             peer.recorded_ms.is_none_or(|mono_ms| Now { mono_ms, ..now }.after(interval_ms) <= now.mono_ms);
-        peer.since_ms = now.mono_ms;
+        if announces == Some(true) {
+            // Who is heard of, but does not say that it takes tasks, would keep for good what it holds.
+            peer.since_ms = now.mono_ms;
+        }
         peer.last_seen_ms = now.wall_ms.max(1);
         peer.announces = announces.unwrap_or(peer.announces);
         if is_news || is_old {
@@ -103,7 +107,7 @@ impl Scheduler {
             tasks.push(entry.image.clone());
             through = entry.sequence;
         }
-        Fetched { feed: self.feed.clone(), after, tasks, through, more }
+        Fetched { feed: self.feed.clone(), after, tasks, through, more, unread: 0 }
     }
 
     /// Leaves out of a page what is known here already, which is most of it where nodes are many. Then comes

@@ -126,6 +126,16 @@ impl Scheduler {
         self.table.counts()
     }
 
+    /// Bytes of all tasks.
+    pub fn bytes(&self) -> usize {
+        self.table.bytes
+    }
+
+    /// How many peers were heard of and are remembered.
+    pub fn known_peer_count(&self) -> usize {
+        self.peers.heard()
+    }
+
     /// A durable task as it stands.
     pub fn task(&self, task_id: &str) -> Option<&Image> {
         self.table.get(task_id).map(|entry| &entry.image)

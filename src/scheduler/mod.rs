@@ -38,12 +38,13 @@
 //! - `machine.rs`: reservation and commit; `work.rs` is what clients ask, `exchange.rs` what peers ask, `due.rs` what time does.
 //! - `table.rs`, `peers.rs`: what is known. `record.rs`: records, replay, snapshots.
 //! - `clock.rs`, `peer_clock.rs`, `python.rs`, `owner.rs`: the clock and ownership, also those of the task queue.
-//! - `sim/`: several nodes on a wire that loses, delays and splits; `mutant.rs`: the faults it must find.
+//! - `fuzz.rs`: what any bytes from a peer must not do. `sim/`: several nodes on a wire that loses, delays and splits; `mutant.rs`: the faults it must find.
 
 mod answers;
 mod clock;
 mod due;
 mod exchange;
+pub(crate) mod fuzz;
 mod machine;
 mod mutant;
 mod owner;

@@ -9,7 +9,7 @@ use crate::queue::Now;
 /// What is known of one peer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Peer {
-    /// Since when its silence counts, on the monotonic clock: it was heard of then, or first named by a task.
+    /// Since when its silence counts, on the monotonic clock: it said then that it takes tasks, or was first named.
     pub(super) since_ms: i64,
     /// The same by the wall clock; 0 for one that was never heard of.
     pub(super) last_seen_ms: u64,

@@ -33,6 +33,13 @@ pub struct Counts {
     pub ready: usize,
 }
 
+impl Counts {
+    /// All tasks.
+    pub fn all(&self) -> usize {
+        self.pending + self.assigned + self.completed
+    }
+}
+
 /// The tasks. The order of the ready ones: priority, then age, then id.
 #[derive(Debug)]
 pub(super) struct Table {

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use super::clock::MAX_NODE_ID_BYTES;
 use super::mutant::{Mutant, is};
@@ -56,7 +57,7 @@ impl PeerBeat {
         #[derive(Deserialize)]
         struct Clock<'a> {
             #[serde(borrow)]
-            clock: &'a serde_json::value::RawValue,
+            clock: &'a RawValue,
         }
         let bad = |message: &str| ClockError { message: message.to_owned(), is_over_limit: false };
         let news: News =
@@ -83,7 +84,7 @@ pub struct Fetch {
 }
 
 /// The answer to `workflow.fetch`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fetched {
     /// The feed.
     pub feed: Box<str>,
@@ -95,6 +96,41 @@ pub struct Fetched {
     pub through: u64,
     /// Whether there is more.
     pub more: bool,
+    /// Tasks of an answer that was read which were left out, because they are none.
+    #[serde(skip)]
+    pub unread: usize,
+}
+
+impl Fetched {
+    /// Reads the JSON object that a peer answered. A task that is none is left out and counted: the peer may be newer, and
+    /// would otherwise keep from this node all that comes after.
+    ///
+    /// # Errors
+    /// It is no page of a feed.
+    pub fn read(json: &str) -> Result<Fetched, &'static str> {
+        #[derive(Deserialize)]
+        struct Page<'a> {
+            feed: Box<str>,
+            after: u64,
+            #[serde(borrow)]
+            tasks: Vec<&'a RawValue>,
+            through: u64,
+            more: bool,
+        }
+        let page: Page<'_> = serde_json::from_str(json)
+            .map_err(|_| "it has no feed, after, through, more and list of tasks")?;
+        let read = |task: &&RawValue| serde_json::from_str::<Image>(task.get()).ok();
+        let tasks: Vec<Image> = page.tasks.iter().filter_map(read).collect();
+        let unread = page.tasks.len() - tasks.len();
+        Ok(Fetched {
+            feed: page.feed,
+            after: page.after,
+            tasks,
+            through: page.through,
+            more: page.more,
+            unread,
+        })
+    }
 }
 
 /// The request of `workflow.ack`.
@@ -120,7 +156,7 @@ pub struct Verifier {
 #[derive(Debug, Clone)]
 pub struct Verified {
     pub(super) fetched: Fetched,
-    /// Tasks of it that were left out.
+    /// Tasks of it that were left out, those that could not be read among them.
     pub refused: usize,
 }
 
@@ -141,7 +177,7 @@ impl Verifier {
         fetched.tasks.retain(|image| self.is_sound(image) && ids.insert(image.task.task_id.clone()));
         drop(ids);
         fetched.tasks.iter_mut().for_each(|image| self.rank(image));
-        let refused = before - fetched.tasks.len();
+        let refused = before - fetched.tasks.len() + fetched.unread;
         Ok(Verified { fetched, refused })
     }
 
@@ -172,5 +208,50 @@ impl Verifier {
         if members != spec.members {
             image.task = Arc::new(Spec { members, ..(**spec).clone() });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+    use super::*;
+
+    const TASK: &str = r#"{"task":{"submitted_ms":1,"submitter":"a","clock_root":"r","members":["a"],"task_id":"t",
+        "workflow_id":"w","name":"n","tags":[],"priority":5,"newer":{}},"state":{"mark":null,"completion":null}}"#;
+
+    fn page(tasks: &[&str]) -> String {
+        format!(
+            r#"{{"ok":true,"feed":"f","after":0,"tasks":[{}],"through":9,"more":false}}"#,
+            tasks.join(",")
+        )
+    }
+
+    #[test]
+    fn one_task_that_is_none_costs_the_others_nothing() {
+        let bad_types = TASK.replace("\"priority\":5", "\"priority\":\"five\"");
+        let without = TASK.replace("\"task_id\":\"t\",", "");
+        for wrong in [bad_types.as_str(), without.as_str(), "null", "[]", "7", r#"{"task":1}"#] {
+            let fetched = Fetched::read(&page(&[wrong, TASK, wrong])).unwrap();
+            assert_eq!((fetched.tasks.len(), fetched.unread, fetched.through), (1, 2, 9), "{wrong}");
+            let verifier = Verifier { settings: Settings::default(), me: "me".into(), mutant: None };
+            let verified = verifier.check(fetched).unwrap();
+            assert_eq!((verified.refused, verified.fetched.tasks.len()), (2, 1));
+        }
+    }
+
+    #[test]
+    fn what_is_no_page_is_refused() {
+        assert_eq!(Fetched::read(&page(&[])).unwrap().tasks, []);
+        for (from, to) in [
+            ("\"feed\":\"f\"", "\"feed\":5"),
+            ("\"after\":0", "\"after\":-1"),
+            ("\"through\":9", "\"through\":1.5"),
+            ("\"more\":false", "\"more\":0"),
+            ("\"tasks\":[]", "\"tasks\":{}"),
+            ("\"tasks\":[],", ""),
+        ] {
+            assert!(Fetched::read(&page(&[]).replace(from, to)).is_err(), "{to}");
+        }
+        assert!(Fetched::read("[]").is_err() && Fetched::read("").is_err());
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct CoreState {
     pub(crate) dispatcher: Dispatcher,
     /// This core's side of the task queue, where there is one.
     pub(crate) store: Option<LocalStore>,
+    /// What this core has to do for workflow tasks among peers.
+    pub(crate) errands: p2p::Errands,
     /// Loops that still accept clients of MCP.
     accepting: Cell<usize>,
     /// Its libp2p node, while it serves.
@@ -61,8 +63,20 @@ impl CoreState {
         let (roster, node) = (Roster::new(), RefCell::default());
         let number = u32::try_from(index).unwrap_or(u32::MAX);
         let store = shared.store.as_ref().map(|store| LocalStore::new(store.clone(), number));
-        let core =
-            Rc::new(Self { shared, index, roster, activity, ids, dispatcher, store, accepting, node, date });
+        let errands = p2p::Errands::default();
+        let core = Rc::new(Self {
+            shared,
+            index,
+            roster,
+            activity,
+            ids,
+            dispatcher,
+            store,
+            errands,
+            accepting,
+            node,
+            date,
+        });
         task_tools::enter(&core);
         core
     }

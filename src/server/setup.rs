@@ -62,7 +62,10 @@ pub(super) fn prepare(server: Server, cores: &[usize], sockets: bool) -> Result<
         false => None,
     };
     let store = match &p2p {
-        Some(_) => Some(tasks::open(&config, server.default_data_dir, cores.len())?),
+        Some(p2p) => {
+            let peer_id = p2p.node.identity().base58();
+            Some(tasks::open(&config, server.default_data_dir, cores.len(), peer_id)?)
+        }
         None => None,
     };
     let dispatcher = Arc::new(Dispatcher::new(registry, options)?);

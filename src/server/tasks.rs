@@ -22,13 +22,14 @@ pub(super) const JOURNAL_FOLDER: &str = "journal";
 /// Longer than any server runs.
 const NEVER: Duration = Duration::from_secs(100 * 365 * 86_400);
 
-/// Opens the task queue of a server with so many cores, and recovers what it held.
+/// Opens the task queue of a server of this peer id, with so many cores, and recovers what it held.
 pub(super) fn open(
     config: &ServerConfig,
     default_data_dir: bool,
     cores: usize,
+    peer_id: &str,
 ) -> Result<Arc<Store>, ServerError> {
-    let mut options = StoreOptions::from_limits(&config.limits);
+    let mut options = StoreOptions::from_limits(&config.limits, peer_id);
     options.queue.require_fencing = config.require_fencing;
     options.queue.ageing_ms = config.task_ageing_ms;
     let limits = config.task_type_limits.iter().filter_map(|text| type_limit(text));
@@ -81,10 +82,10 @@ fn place(config: &ServerConfig, or_default: bool) -> Result<Option<PathBuf>, Ser
 }
 
 fn tell(report: &RecoveryReport) {
-    let RecoveryReport { journal, tasks, took } = report;
+    let RecoveryReport { journal, tasks, workflow_tasks, took } = report;
     if journal.snapshot_records + journal.records > 0 {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        tracing::info!(tasks, records = journal.records, took_ms, "recovered the task queue");
+        tracing::info!(tasks, workflow_tasks, records = journal.records, took_ms, "recovered the task queue");
     }
     if journal.cut_bytes > 0 {
         let bytes = journal.cut_bytes;
@@ -157,6 +158,8 @@ pub(super) fn begin(core: &Rc<CoreState>, scope: &Scope) -> Result<(), ScopeClos
     let Some(store) = core.store.clone().filter(|_| core.index == 0) else { return Ok(()) };
     let (keeper, stop) = (store.clone(), scope.clone());
     scope.spawn("task upkeep", async move { keeper.keep_up().or(stop.cancelled()).await })?;
+    let (keeper, stop) = (store.clone(), scope.clone());
+    scope.spawn("workflow upkeep", async move { keeper.keep_workflows().or(stop.cancelled()).await })?;
     let inner = scope.clone();
     scope.spawn("task snapshots", async move { snapshots(store, inner).await })
 }

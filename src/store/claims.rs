@@ -9,9 +9,8 @@ use event_listener::EventListener;
 use futures_lite::future::yield_now;
 
 use super::StoreError;
-use super::commits::Machine;
 use super::local::LocalStore;
-use crate::queue::{Answer, Candidate, Claim, Proof, Step, Task, TaskId, Waiter, Wake};
+use crate::queue::{Answer, Candidate, Claim, Task, TaskId, Waiter, Wake};
 use crate::runtime::Deadline;
 
 /// Others may take what a claim has chosen; then it chooses again, so often.
@@ -96,13 +95,21 @@ impl LocalStore {
             let tasks = claimed(self.ask(|queue, now| queue.claim(now, claim, None)).await?);
             return Ok(Tried { found_nothing: tasks.is_empty(), tasks, held_until_ms: None });
         };
+        let wanted = claim.max_tasks.max(1);
+        let mut most = wanted;
         for round in 0..CHOICES {
-            let candidates = self.store().queue.lock().candidates(self.now(), claim)?;
+            let candidates = self.store().queue.lock().candidates(self.now(), claim, most)?;
+            // The first ones are enough where the peer owns them, as it does when it is alone. Else all are looked at.
+            let is_all = candidates.len() < most || most == usize::MAX;
+            most = usize::MAX;
             let is_free = |candidate: &&Candidate| candidate.held_until_ms.is_none() || owns(candidate);
             // Finding an owner costs something, so no more are looked at than are wanted, unless others are faster.
             let free = candidates.iter().filter(is_free).map(|candidate| candidate.id);
             let spare = if round == 0 { 0 } else { SPARE };
-            let chosen: Vec<TaskId> = free.take(claim.max_tasks.max(1) + spare).collect();
+            let chosen: Vec<TaskId> = free.take(wanted + spare).collect();
+            if chosen.len() < wanted && !is_all {
+                continue;
+            }
             if chosen.is_empty() {
                 let held_until_ms = candidates.iter().filter_map(|candidate| candidate.held_until_ms).min();
                 let found_nothing = candidates.is_empty();
@@ -174,19 +181,6 @@ impl LocalStore {
             Poll::Pending
         })
         .await
-    }
-
-    /// Gives back tasks whose claimant has gone before it heard of them.
-    pub(super) fn give_back(&self, tasks: &[Task]) {
-        let now = self.now();
-        for task in tasks {
-            let proof = Proof { token: Some(task.state.token), name: None };
-            let asked = self.store().queue.lock().release(now, task.core.id, &proof, None);
-            // Nobody awaits the change; it is committed all the same.
-            if let Ok(Step::Change(change)) = asked {
-                self.keep_unheard(Machine::Queue, change);
-            }
-        }
     }
 }
 

@@ -9,10 +9,10 @@ use std::task::{Context, Poll, Waker};
 use futures_lite::FutureExt as _;
 
 use super::local::LocalStore;
-use super::reply::{Awaited, Kept, Reply, reply};
+use super::reply::{Answer, Awaited, Kept, Reply, reply};
 use super::{Store, StoreError};
 use crate::journal::{AppendError, Driver, Durable, JournalError, Log, Poisoned, Record, is_full};
-use crate::queue::{Answer, Change, Committed, Wake};
+use crate::queue::{self, Change, Committed, Wake};
 use crate::runtime::{self, log_file::JournalFolder};
 
 /// Which machine a change belongs to.
@@ -21,6 +21,7 @@ pub(super) enum Machine {
     Queue,
     /// A shard of the cache.
     Cache(usize),
+    Workflows,
 }
 
 /// A change on its way to the medium.
@@ -160,6 +161,21 @@ impl Commits {
     }
 }
 
+/// Somebody who waits for an answer. One that goes after the answer was given, and before it looked, gives back the tasks
+/// that it was given.
+struct Heard<'a> {
+    store: &'a LocalStore,
+    awaited: Awaited,
+}
+
+impl Drop for Heard<'_> {
+    fn drop(&mut self) {
+        if let Some(Ok(Some(Answer::Queue(queue::Answer::Claimed(tasks))))) = self.awaited.take() {
+            self.store.give_back(&tasks);
+        }
+    }
+}
+
 /// How far a change came.
 enum Sent {
     Kept(Option<Answer>),
@@ -172,14 +188,19 @@ impl LocalStore {
         let sent = self.commits().send(self.store(), machine, change)?;
         match sent {
             Sent::Kept(answer) => Ok(answer),
-            Sent::Awaited(awaited) => awaited.kept().await,
+            Sent::Awaited(awaited) => {
+                let mut heard = Heard { store: self, awaited };
+                heard.awaited.kept().await
+            }
         }
     }
 
     /// Has a change kept that nobody waits for.
-    pub(super) fn keep_unheard(&self, machine: Machine, change: Change) {
-        // A refusal has undone the change already.
-        let _ = self.commits().send(self.store(), machine, change);
+    ///
+    /// # Errors
+    /// The change was refused at once, and undone.
+    pub(super) fn keep_unheard(&self, machine: Machine, change: Change) -> Result<(), StoreError> {
+        self.commits().send(self.store(), machine, change).map(drop)
     }
 
     /// Writes and commits the changes of this core until [`LocalStore::stop`], and then what is left. Run it as one task of
@@ -300,7 +321,9 @@ impl LocalStore {
         let fates = settled.iter().map(|(flying, fate)| (flying.machine, flying.sequence, fate));
         let committed = store.commit_all(fates);
         for ((flying, fate), answer) in settled.into_iter().zip(committed) {
-            if let Some(Answer::Claimed(tasks)) = answer.as_ref().filter(|_| flying.reply.is_forlorn()) {
+            if let Some(Answer::Queue(queue::Answer::Claimed(tasks))) =
+                answer.as_ref().filter(|_| flying.reply.is_forlorn())
+            {
                 self.give_back(tasks);
             }
             flying.reply.give(fate.map(|()| answer).map_err(StoreError::from));
@@ -323,7 +346,7 @@ impl Store {
                     let queue = queue.get_or_insert_with(|| self.queue.lock());
                     queue.commit(sequence, now).map(|Committed { answer, wakes: more }| {
                         wakes.extend(more);
-                        answer
+                        Answer::Queue(answer)
                     })
                 }
                 (Machine::Queue, Err(error)) if is_refusal(error) => {
@@ -341,6 +364,15 @@ impl Store {
                 (Machine::Cache(shard), Err(error)) if is_refusal(error) => {
                     self.caches[shard].lock().abort(sequence);
                     wakes.push(Wake::Sequence(sequence));
+                    None
+                }
+                (Machine::Workflows, Ok(())) => {
+                    wakes.push(Wake::Sequence(sequence));
+                    self.commit_workflows(sequence).map(Answer::Workflows)
+                }
+                (Machine::Workflows, Err(error)) if is_refusal(error) => {
+                    wakes.push(Wake::Sequence(sequence));
+                    self.workflows.lock().abort(sequence);
                     None
                 }
                 // Nobody knows whether it is kept, so nobody sees it before the next start.

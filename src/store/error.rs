@@ -5,6 +5,7 @@ use std::fmt;
 use crate::journal::AppendError;
 use crate::limits::Limit;
 use crate::queue::{Refusal, TooManyWaiters};
+use crate::scheduler;
 
 /// Why a request came to nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,6 +13,10 @@ use crate::queue::{Refusal, TooManyWaiters};
 pub enum StoreError {
     /// The queue or the cache refused it.
     Refused(Refusal),
+    /// The workflow scheduler refused it.
+    Workflow(scheduler::Refusal),
+    /// A page of a peer's workflow tasks is none; what is wrong with it.
+    BadPage(&'static str),
     /// There is no room on the disk of the journal. Nothing was changed.
     DiskFull,
     /// Too many changes wait for the journal. Nothing was changed.
@@ -29,6 +34,8 @@ impl StoreError {
     pub fn code(&self) -> &'static str {
         match self {
             StoreError::Refused(refusal) => refusal.code(),
+            StoreError::Workflow(refusal) => refusal.code(),
+            StoreError::BadPage(_) => "malformed_answer",
             StoreError::DiskFull => "disk_full",
             StoreError::Busy | StoreError::TooManyWaiters => "overloaded",
             StoreError::Poisoned | StoreError::Closed => "queue_unavailable",
@@ -39,9 +46,13 @@ impl StoreError {
     pub fn limit(&self) -> Option<Limit> {
         match self {
             StoreError::Refused(refusal) => refused_at(refusal),
+            StoreError::Workflow(scheduler::Refusal::Full("max_workflow_tasks")) => {
+                Some(Limit::WorkflowTasks)
+            }
+            StoreError::Workflow(scheduler::Refusal::Full(_)) => Some(Limit::WorkflowBytes),
             StoreError::Busy => Some(Limit::JournalWaitingBytes),
             StoreError::TooManyWaiters => Some(Limit::TaskWaiters),
-            StoreError::DiskFull | StoreError::Poisoned | StoreError::Closed => None,
+            _ => None,
         }
     }
 }
@@ -66,6 +77,8 @@ impl fmt::Display for StoreError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             StoreError::Refused(refusal) => refusal.fmt(f),
+            StoreError::Workflow(refusal) => refusal.fmt(f),
+            StoreError::BadPage(what) => write!(f, "the peer's answer to workflow.fetch cannot be used: {what}"),
             StoreError::DiskFull => {
                 f.write_str("the disk of this node's journal is full; nothing was changed, so try again later")
             }
@@ -90,6 +103,12 @@ impl std::error::Error for StoreError {}
 impl From<Refusal> for StoreError {
     fn from(refusal: Refusal) -> Self {
         StoreError::Refused(refusal)
+    }
+}
+
+impl From<scheduler::Refusal> for StoreError {
+    fn from(refusal: scheduler::Refusal) -> Self {
+        StoreError::Workflow(refusal)
     }
 }
 
@@ -124,6 +143,13 @@ mod tests {
             (StoreError::Poisoned, "queue_unavailable", None),
             (Refusal::QueueFull("max_tasks").into(), "queue_full", Some(Limit::QueueTasks)),
             (Refusal::TaskNotFound.into(), "task_not_found", None),
+            (
+                scheduler::Refusal::Full("max_workflow_bytes").into(),
+                "workflow_full",
+                Some(Limit::WorkflowBytes),
+            ),
+            (scheduler::Refusal::TaskExists.into(), "task_exists", None),
+            (StoreError::BadPage("it has no end"), "malformed_answer", None),
             (AppendError::TooLarge(9).into(), "too_large", Some(Limit::JournalRecordBytes)),
         ];
         for (error, code, limit) in errors {

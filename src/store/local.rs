@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::commits::{Commits, Machine};
-use super::{Store, StoreError};
+use super::{Store, StoreError, reply};
 use crate::queue::{
     Answer, Asked, Complete, Now, Page, Progress, Proof, Queue, Refusal, Status, Step, Submit, Task, TaskId,
     Wake,
@@ -218,7 +218,10 @@ impl LocalStore {
             match asked {
                 Step::Done(answer) => return Ok(answer),
                 Step::Change(change) => {
-                    return self.keep(Machine::Queue, change).await?.ok_or(StoreError::Closed);
+                    return match self.keep(Machine::Queue, change).await? {
+                        Some(reply::Answer::Queue(answer)) => Ok(answer),
+                        _ => Err(StoreError::Closed),
+                    };
                 }
                 Step::Wait(sequence) => self.meet(&mut met, sequence).await?,
             }

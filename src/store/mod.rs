@@ -1,5 +1,6 @@
-//! The task queue and the cache of a process, kept: the state machines of [`crate::queue`] behind short locks, their changes
-//! in the [`crate::journal`] of the core that took the request, and those who wait for one.
+//! The task queue, the cache and the workflow tasks of a process, kept: the state machines of [`crate::queue`] and
+//! [`crate::scheduler`] behind short locks, their changes in the [`crate::journal`] of the core that took the request, and
+//! those who wait for one.
 //!
 //! The main path of a change: [`LocalStore`] asks a machine under its lock, which reserves the change → the record goes to
 //! the log of this core → the task of the core that writes the log ([`LocalStore::run`]) commits whatever is durable, under
@@ -7,7 +8,9 @@
 //! of a change before that.
 //!
 //! - `options.rs`, `open.rs`: from a configuration and a directory to a [`Store`]; recovery.
-//! - `local.rs`: what one core asks; `claims.rs`: claims and everything else that waits; `values.rs`: the cache.
+//! - `local.rs`: what one core asks; `claims.rs`: claims and everything else that waits, `returns.rs`: claims
+//!   that nobody heard of; `values.rs`: the cache;
+//!   `workflows.rs`: the workflow tasks.
 //! - `commits.rs`, `reply.rs`: from a reserved change to its answer. `lock.rs`: a lock that is held for moments.
 //! - `upkeep.rs`: what time brings about; `snapshots.rs`: bounding recovery. One core does both for all.
 //! - `stats.rs`: what there is, for the metrics. `changes.rs`: telling others which tasks changed.
@@ -21,12 +24,16 @@ mod lock;
 mod open;
 mod options;
 mod reply;
+mod returns;
 mod snapshots;
 mod stats;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 mod values;
+#[cfg(test)]
+mod workflow_tests;
+mod workflows;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -38,21 +45,26 @@ use crate::journal::{Journal, Poison};
 use crate::queue::cache::Cache;
 use crate::queue::{Now, Queue, Sequencer, Waiters};
 use crate::runtime::log_file::JournalFolder;
+use crate::scheduler::Scheduler;
 
 pub use changes::Changes;
 pub use error::StoreError;
 pub use local::{LocalStore, QueueCounts, Renewed, Submitted};
 pub use open::RecoveryReport;
 pub use options::{JournalOptions, StoreOptions};
+pub use workflows::Workflows;
 
 use lock::ShortLock;
 use upkeep::Due;
+use workflows::WorkflowCounts;
 
-/// The task queue and the cache of a process. Each core asks through a [`LocalStore`] of its own.
+/// The task queue, the cache and the workflow tasks of a process. Each core asks through a [`LocalStore`] of its own.
 #[derive(Debug)]
 pub struct Store {
     queue: ShortLock<Queue>,
     caches: Box<[ShortLock<Cache>]>,
+    workflows: ShortLock<Scheduler>,
+    workflow_counts: WorkflowCounts,
     /// Who waits for tasks and for their ends.
     waiters: Arc<Waiters>,
     /// Who waits for a change that is being committed.
@@ -62,6 +74,7 @@ pub struct Store {
     /// None: everything is gone with the process.
     kept: Option<Kept>,
     due: Due,
+    returns: returns::Returns,
     changes: Changes,
     /// The server shuts down: nobody waits any more for what may never come.
     draining: AtomicBool,

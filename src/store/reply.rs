@@ -6,7 +6,14 @@ use std::rc::Rc;
 use std::task::{Poll, Waker};
 
 use super::StoreError;
-use crate::queue::Answer;
+use crate::{queue, scheduler};
+
+/// What a committed change says to the one who asked for it.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Queue(queue::Answer),
+    Workflows(scheduler::Answer),
+}
 
 /// What became of a change; the cache's have no answer but that they are kept.
 pub(super) type Kept = Result<Option<Answer>, StoreError>;
@@ -48,7 +55,12 @@ impl Reply {
 }
 
 impl Awaited {
-    pub(super) async fn kept(self) -> Kept {
+    /// What was given and not looked at yet.
+    pub(super) fn take(&mut self) -> Option<Kept> {
+        self.0.borrow_mut().kept.take()
+    }
+
+    pub(super) async fn kept(&mut self) -> Kept {
         poll_fn(|cx| {
             let mut place = self.0.borrow_mut();
             if let Some(kept) = place.kept.take() {

@@ -11,6 +11,7 @@ use crate::journal::{JournalError, Record, SnapshotReport};
 use crate::queue::KIND_TASKS;
 use crate::queue::cache::KIND_CACHE;
 use crate::runtime;
+use crate::scheduler::KIND_WORKFLOWS;
 
 /// How often it is looked whether one is needed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -116,6 +117,14 @@ impl LocalStore {
                 runtime::yield_now().await;
             }
         }
+        let mut cursor = Some(None::<std::sync::Arc<str>>);
+        while let Some(from) = cursor {
+            let (bytes, next) = store.workflows.lock().snapshot(from.as_deref(), PIECE, store.now());
+            cursor = next.map(Some);
+            let newest = store.sequencer.last();
+            snapshot.write_chunk(&[Record { sequence: newest, kind: KIND_WORKFLOWS, bytes }]).await?;
+            runtime::yield_now().await;
+        }
         let report = snapshot.finish().await?;
         let snapshots = &store.snapshots;
         snapshots.last_bytes.store(report.bytes, Ordering::Relaxed);
@@ -131,6 +140,7 @@ impl Store {
         let sequence = self.sequencer.last();
         while !self.is_poisoned()
             && (self.queue.lock().is_pending_up_to(sequence)
+                || self.workflows.lock().is_pending_up_to(sequence)
                 || self.caches.iter().any(|cache| cache.lock().is_pending_up_to(sequence)))
         {
             runtime::sleep(SETTLE).await;

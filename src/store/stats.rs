@@ -35,6 +35,7 @@ impl Store {
             journal: self.kept.as_ref().map(|kept| kept.journal.counts()),
             snapshots: (taken, last.map_or(0, |last| last.bytes)),
             journal_failed: self.is_poisoned(),
+            workflows: self.workflow_stats(),
             ..stats
         }
     }

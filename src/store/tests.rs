@@ -5,10 +5,12 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_lite::FutureExt;
+
 use super::{JournalOptions, LocalStore, Store, StoreError, StoreOptions};
 use crate::journal;
 use crate::limits::Limits;
-use crate::queue::{Claim, Complete, Outcome, Settings, Status, Submit, Task};
+use crate::queue::{Claim, Complete, Outcome, Progress, Proof, Settings, Status, Submit, Task};
 use crate::runtime::{self, BoxError, ExecutorSettings, Queue, Scope, ScopeOptions, sleep, spawn_executor};
 
 fn submit(store: &LocalStore, task_type: &str) -> Submit {
@@ -49,7 +51,7 @@ fn complete(task: &Task) -> Complete {
 }
 
 /// Runs on an executor of its own, with a scope for the tasks of the store, and fails after a while.
-fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Send + 'static) {
+pub(super) fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Send + 'static) {
     let main = || async move {
         let options = ScopeOptions { queue: Queue::Serve, ..ScopeOptions::named("test") };
         Scope::run(options, |scope| async move {
@@ -63,18 +65,18 @@ fn run<Fut: Future<Output = ()> + 'static>(test: impl FnOnce(Scope) -> Fut + Sen
     executor.join().unwrap().unwrap();
 }
 
-fn options(path: &std::path::Path) -> StoreOptions {
+pub(super) fn options(path: &std::path::Path) -> StoreOptions {
     let settings = journal::Settings { segment_bytes: 8 << 20, reserve_bytes: 1 << 20, ..Default::default() };
     let journal = JournalOptions { path: path.to_owned(), settings };
-    StoreOptions { journal: Some(journal), ..StoreOptions::from_limits(&Limits::default()) }
+    StoreOptions { journal: Some(journal), ..StoreOptions::from_limits(&Limits::default(), "a-node") }
 }
 
-fn open(path: &std::path::Path) -> Arc<Store> {
+pub(super) fn open(path: &std::path::Path) -> Arc<Store> {
     Store::open(options(path)).unwrap().0
 }
 
 /// A core of the store, whose changes are kept.
-fn core(store: Arc<Store>, scope: &Scope) -> LocalStore {
+pub(super) fn core(store: Arc<Store>, scope: &Scope) -> LocalStore {
     let local = LocalStore::new(store, 0);
     let writer = local.clone();
     scope.spawn("commits", async move { writer.run().await.unwrap() }).unwrap();
@@ -273,7 +275,41 @@ fn a_claim_that_is_dropped_gives_its_task_back() {
         assert!(futures_lite::future::poll_once(&mut claiming).await.is_none());
         drop(claiming);
         let tasks = local.claim(&claim("v", &["a"]), None, Duration::from_secs(60)).await.unwrap();
-        assert_eq!((tasks[0].core.id, tasks[0].state.attempts), (task.id, 1));
+        assert_eq!(tasks[0].core.id, task.id);
+        assert_eq!((tasks[0].state.attempts, tasks[0].state.claims), (1, 1));
+        local.stop();
+    });
+}
+
+#[test]
+fn a_claim_that_is_dropped_with_its_answer_gives_its_task_back_after_what_others_do_to_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    run(move |scope| async move {
+        let local = core(open(&path), &scope);
+        let task = local.submit(submit(&local, "a")).await.unwrap();
+        let dropped = claim("w", &["a"]);
+        let mut claiming = Box::pin(local.claim(&dropped, None, Duration::ZERO));
+        assert!(futures_lite::future::poll_once(&mut claiming).await.is_none());
+        while local.counts().running == 0 {
+            sleep(Duration::from_millis(1)).await;
+        }
+        let token = local.task(task.id).unwrap().state.token;
+        let proof = Proof { token: Some(token), name: None };
+        let progress = Progress { id: task.id, proof, progress: None, logs: vec!["x".into()] };
+        let mut noting = Box::pin(local.progress(&progress));
+        assert!(futures_lite::future::poll_once(&mut noting).await.is_none());
+        // The answer is there and was not looked at, and another change of the task is on its way.
+        drop(claiming);
+        noting.await.unwrap();
+        let (keeping, claimant) = (local.clone(), claim("v", &["a"]));
+        let never = async {
+            keeping.keep_up().await;
+            Ok(Vec::new())
+        };
+        let tasks = local.claim(&claimant, None, Duration::from_secs(60)).or(never).await.unwrap();
+        assert_eq!(tasks[0].core.id, task.id);
+        assert_eq!((tasks[0].state.attempts, tasks[0].state.claims), (1, 1));
         local.stop();
     });
 }

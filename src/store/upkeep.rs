@@ -72,12 +72,16 @@ impl LocalStore {
     fn turn(&self) -> bool {
         let store = self.store();
         let now = store.now();
+        self.give_back_more();
         let mut queue = store.queue.lock();
         let ticked = queue.tick(now, BUDGET);
         drop(queue);
         let is_full = ticked.changes.len() + ticked.wakes.len() >= BUDGET;
         // Ends of leases are told once they are durable, by the task that commits them.
-        ticked.changes.into_iter().for_each(|change| self.keep_unheard(Machine::Queue, change));
+        for change in ticked.changes {
+            // A refusal has undone the change already, and it is due again.
+            let _ = self.keep_unheard(Machine::Queue, change);
+        }
         store.wake(ticked.wakes);
         for cache in &store.caches {
             cache.lock().tick(now, BUDGET);

@@ -5,6 +5,7 @@ mod server_status;
 pub(crate) mod task_queue;
 #[cfg(test)]
 mod tests;
+pub(crate) mod workflow;
 
 use std::sync::Arc;
 

@@ -4,8 +4,6 @@ use serde_json::{Map, Value, json};
 
 /// The exit code with which a command says "not now": `EX_TEMPFAIL` of `sysexits.h`.
 const TEMPORARY: i32 = 75;
-/// What a shell answers when a command cannot be run, or is not there: a fault of this machine, not of the task.
-const UNUSABLE: [i32; 2] = [126, 127];
 
 /// How a command ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,9 +72,9 @@ impl Outcome {
         Outcome::Failed { error: error.into(), retryable, result: Map::new() }
     }
 
-    /// What an end means. Only the codes that speak of the machine or the moment ask for another attempt: a command
-    /// that says no to a task would say no to it again.
-    pub fn of(exit: &Exit, output: &Output) -> Outcome {
+    /// What an end means. Only the codes that speak of the machine (`machine_codes`) or the moment ask for another attempt: a
+    /// command that says no to a task would say no to it again.
+    pub fn of(exit: &Exit, output: &Output, machine_codes: &[i32]) -> Outcome {
         let with_output = |error: String, retryable: bool, facts: Value| {
             let mut result = if output.total > 0 { output.result() } else { Map::new() };
             result.extend(facts.as_object().cloned().unwrap_or_default());
@@ -85,9 +83,11 @@ impl Outcome {
         match exit {
             Exit::Code(0) => Outcome::Completed(output.result()),
             Exit::Code(code) => {
-                let retryable = *code == TEMPORARY || UNUSABLE.contains(code);
+                let is_machine = machine_codes.contains(code);
+                let retryable = *code == TEMPORARY || is_machine;
                 let what = match *code {
                     TEMPORARY => " (try again later)",
+                    125 if is_machine => " (docker itself failed)",
                     126 => " (the command cannot be run)",
                     127 => " (there is no such command)",
                     _ => "",
@@ -120,12 +120,12 @@ mod tests {
     }
 
     fn retryable(exit: &Exit) -> bool {
-        matches!(Outcome::of(exit, &Output::default()), Outcome::Failed { retryable: true, .. })
+        matches!(Outcome::of(exit, &Output::default(), &[126, 127]), Outcome::Failed { retryable: true, .. })
     }
 
     #[test]
     fn one_json_object_is_the_result_and_anything_else_is_text() {
-        let result = |text| match Outcome::of(&Exit::Code(0), &output(text)) {
+        let result = |text| match Outcome::of(&Exit::Code(0), &output(text), &[]) {
             Outcome::Completed(result) => Value::Object(result),
             other => panic!("{other:?}"),
         };
@@ -138,7 +138,9 @@ mod tests {
     #[test]
     fn cut_output_is_never_taken_for_a_result_and_says_so() {
         let cut = Output { bytes: b"{}".to_vec(), total: 9 };
-        let Outcome::Completed(result) = Outcome::of(&Exit::Code(0), &cut) else { panic!("it completed") };
+        let Outcome::Completed(result) = Outcome::of(&Exit::Code(0), &cut, &[]) else {
+            panic!("it completed")
+        };
         assert_eq!(Value::Object(result), json!({ "stdout": "{}", "truncated": true, "stdout_bytes": 9 }));
     }
 
@@ -147,7 +149,7 @@ mod tests {
         for code in [75, 126, 127] {
             assert!(retryable(&Exit::Code(code)), "{code}");
         }
-        for code in [1, 2, 64, 255] {
+        for code in [1, 2, 64, 125, 255] {
             assert!(!retryable(&Exit::Code(code)), "{code}");
         }
         for exit in [Exit::Signal(9), Exit::TimedOut, Exit::Killed, Exit::NotStarted("x".into())] {
@@ -157,7 +159,7 @@ mod tests {
 
     #[test]
     fn a_failure_keeps_what_was_written() {
-        let failed = Outcome::of(&Exit::Code(3), &output("half"));
+        let failed = Outcome::of(&Exit::Code(3), &output("half"), &[]);
         let Outcome::Failed { error, result, .. } = failed else { panic!("it failed") };
         assert!(error.contains("exit code 3"), "{error}");
         assert_eq!(Value::Object(result), json!({ "stdout": "half", "exit_code": 3 }));

@@ -32,7 +32,14 @@ pub struct Plan {
     pub cleanup: Vec<Step>,
     /// What the task's log says first.
     pub remarks: Vec<String>,
+    /// Exit codes with which the programs speak of this machine and not of the task.
+    pub machine_codes: &'static [i32],
 }
+
+/// What a shell answers when a command cannot be run, or is not there.
+const SHELL_CODES: &[i32] = &[126, 127];
+/// What docker answers when it fails itself: the command never ran, or nobody knows how it ended.
+pub(super) const DOCKER_CODES: &[i32] = &[125];
 
 impl Step {
     /// A program with arguments and nothing else.
@@ -67,5 +74,5 @@ pub(super) fn command(line: &str, task: &Task) -> Plan {
         gives_result: true,
         ..Step::program("/bin/sh", vec!["-c".to_owned(), line.to_owned()])
     };
-    Plan { steps: vec![step], cleanup: Vec::new(), remarks: Vec::new() }
+    Plan { steps: vec![step], cleanup: Vec::new(), remarks: Vec::new(), machine_codes: SHELL_CODES }
 }

@@ -47,7 +47,7 @@ impl Runner {
     /// Starts a plan; its end comes to the mailbox.
     pub(super) fn start(&mut self, task: &str, plan: Plan) {
         if let Err(error) = self.try_start(task, plan) {
-            let outcome = Outcome::of(&Exit::NotStarted(error.to_string()), &Output::default());
+            let outcome = Outcome::of(&Exit::NotStarted(error.to_string()), &Output::default(), &[]);
             self.mailbox.put(Input::Ended(task.to_owned(), outcome));
         }
     }
@@ -103,7 +103,7 @@ fn perform(
         }
     }
     plan.cleanup.iter().for_each(|step| tidy(step, groups));
-    Outcome::of(&last.0, &last.1)
+    Outcome::of(&last.0, &last.1, plan.machine_codes)
 }
 
 fn tidy(step: &Step, groups: &Groups) {

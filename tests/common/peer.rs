@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_lite::{AsyncReadExt as _, AsyncWriteExt as _, future};
 use ringmesh::p2p::identity::Identity;
 use ringmesh::p2p::stack::{InboundStream, PeerStream, Role, StackOptions, upgrade};
-use ringmesh::p2p::{MCP_PROTOCOL, PeerId};
+use ringmesh::p2p::{MCP_PROTOCOL, PeerId, TASK_QUEUE_PROTOCOL};
 use ringmesh::runtime::{
     AsyncStream, ExecutorSettings, Listener, Scope, ScopeOptions, Stream, sleep, spawn_executor, warm_up,
 };
@@ -156,6 +156,9 @@ async fn connection(scope: Scope, stream: Stream, served: Rc<Served>) {
 
 async fn answer(stream: InboundStream, served: Rc<Served>) {
     let Ok((mut stream, _)) = stream.negotiate(&[served.protocol]).await else { return };
+    if served.protocol == TASK_QUEUE_PROTOCOL {
+        return answer_line(stream, &served).await;
+    }
     while let Some(message) = hear(&mut stream).await {
         served.seen.messages.lock().unwrap().push(message.clone());
         for said in (served.answer)(&message) {
@@ -168,6 +171,25 @@ async fn answer(stream: InboundStream, served: Rc<Served>) {
             }
         }
     }
+}
+
+/// One line in, one line out.
+async fn answer_line(mut stream: PeerStream, served: &Served) {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        if stream.read_exact(&mut byte).await.is_err() {
+            return;
+        }
+        line.push(byte[0]);
+    }
+    let Ok(message) = serde_json::from_slice(&line) else { return };
+    let said = (served.answer)(&message);
+    served.seen.messages.lock().unwrap().push(message);
+    for said in said.into_iter().flatten() {
+        let _ = stream.write_all(format!("{said}\n").as_bytes()).await;
+    }
+    let _ = stream.close().await;
 }
 
 async fn hear(stream: &mut PeerStream) -> Option<Value> {

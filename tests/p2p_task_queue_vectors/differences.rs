@@ -55,6 +55,14 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         rule: Rule::Everywhere,
     },
     Difference {
+        what: "`status`, and heartbeats that carry `workflow`",
+        theirs: "no word of workflow tasks",
+        ours: "`status` has `workflow.operations`; such a heartbeat is answered with `workflow`",
+        why: "Nodes that hand workflow tasks over know each other by it; clients ignore members that they do not know.",
+        applies: &[],
+        rule: Rule::Everywhere,
+    },
+    Difference {
         what: "`known_peers`, `known_workers`",
         theirs: "in the order in which they were first heard of, in `heartbeat` also those that fell silent",
         ours: "the last one heard of first, within `p2p_peer_timeout_ms`, 256 of them in `heartbeat`",

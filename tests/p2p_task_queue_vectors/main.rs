@@ -79,7 +79,7 @@ fn exchange(node: &Node, reads: &[Vec<u8>], caller: &Caller<'_>) -> String {
         let answered = match reader.feed(bytes) {
             Ok(false) => continue,
             Ok(true) => {
-                let services = Services { tools: &RecordedTools, store };
+                let services = Services { tools: &RecordedTools, store, fetches: None };
                 block_on(queue.answer(reader.line(), caller, &services))
             }
             Err(error) => queue.refuse_line(error),
@@ -217,6 +217,14 @@ fn replay(file: &'static str) -> HashSet<usize> {
             for name in ["renewed", "cancelled"] {
                 ours.as_object_mut().and_then(|members| members.remove(name));
             }
+        }
+        // What `status` announces besides is an addition.
+        if !ours["capabilities"].is_null() {
+            let announced = ours.as_object_mut().and_then(|members| members.remove("workflow"));
+            assert!(
+                announced.is_some_and(|workflow| workflow["operations"][0] == "workflow.fetch"),
+                "{context}"
+            );
         }
         let message = ours.as_object_mut().and_then(|members| members.remove("message"));
         assert_eq!(message.is_some(), ours["ok"] == false, "{context}");

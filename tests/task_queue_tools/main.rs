@@ -1,5 +1,5 @@
 //! The tools of the task queue from outside: every tool over HTTP, answered by the server itself and, where it takes a
-//! peer, by a second server over libp2p; and tasks as resources.
+//! peer, by a second server over libp2p; tasks as resources; and the tools of workflows.
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
@@ -12,3 +12,4 @@ mod resources;
 mod support;
 mod table;
 mod waits;
+mod workflows;

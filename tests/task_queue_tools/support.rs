@@ -94,7 +94,7 @@ impl Node {
         if let Err(error) = outputs.validate(&structured) {
             panic!("{tool} {arguments}: {error} at {} in {structured}", error.instance_path());
         }
-        let ok = structured["ok"].as_bool().unwrap();
+        let ok = structured["ok"].as_bool().or(structured["success"].as_bool()).unwrap();
         let is_error = message["result"]["isError"].as_bool().unwrap_or(false);
         assert_eq!(is_error, !ok, "{tool}: {structured}");
         if !ok {

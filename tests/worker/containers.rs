@@ -28,10 +28,14 @@ fn calls(folder: &Path) -> Vec<Vec<String>> {
 }
 
 fn worked(folder: &Path, tasks: Vec<Value>, flags: &[&str]) -> Vec<Value> {
+    worked_by("echo ran", folder, tasks, flags)
+}
+
+fn worked_by(run: &str, folder: &Path, tasks: Vec<Value>, flags: &[&str]) -> Vec<Value> {
     let count = tasks.len();
     let queue = Queue::of(tasks);
     let server = queue.serve();
-    let docker = fake_docker(folder, "echo ran").display().to_string();
+    let docker = fake_docker(folder, run).display().to_string();
     let mut all = vec!["--docker", "--docker-command", &docker];
     all.extend(flags);
     let worker = Worker::with(&server, &all);
@@ -64,6 +68,20 @@ fn an_image_is_run_with_arguments_that_no_shell_reads() {
     ];
     assert_eq!(calls[1], run);
     assert_eq!(calls[2], ["rm", "--force", "ringmesh-a1-2"]);
+}
+
+#[test]
+fn a_docker_that_fails_itself_is_tried_again_and_an_image_that_does_is_not() {
+    for (code, retryable) in [(125, true), (126, false), (127, false), (1, false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let task = typed("a1", "docker.execute", json!({ "image": "alpine:3" }));
+        let ends = worked_by(&format!("exit {code}"), folder.path(), vec![task], &[]);
+        assert_eq!(
+            (&ends[0]["status"], &ends[0]["retryable"]),
+            (&json!("failed"), &json!(retryable)),
+            "{code}"
+        );
+    }
 }
 
 #[test]

@@ -148,8 +148,13 @@ impl Worker {
     }
 
     pub fn at(address: SocketAddr, flags: &[&str]) -> Worker {
+        Worker::to(&address.to_string(), flags)
+    }
+
+    /// A worker for any target that can be connected to.
+    pub fn to(target: &str, flags: &[&str]) -> Worker {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ringmesh"));
-        command.args(["worker", "--connect", &address.to_string(), "--wait-s", "0", "--lease-s", "1"]);
+        command.args(["worker", "--connect", target, "--wait-s", "0", "--lease-s", "1"]);
         command.args(flags).stdin(Stdio::null()).stderr(Stdio::piped()).env("RINGMESH_P2P_TOKEN", "s3cret");
         Worker(command.spawn().unwrap())
     }

@@ -12,5 +12,6 @@ mod containers;
 mod ends;
 mod fake;
 mod outages;
+mod peers;
 mod stops;
 mod usage;

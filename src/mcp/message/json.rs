@@ -2,8 +2,21 @@
 
 use serde::Serialize;
 
+/// Strings up to here are looked at before they are written.
+const SHORT: usize = 128;
+/// Room that most objects have enough of.
+const OBJECT_BYTES: usize = 256;
+
 /// Appends a JSON string.
 pub(crate) fn string(out: &mut Vec<u8>, text: &str) {
+    // Names and ids, which most strings are, go as they are.
+    if text.len() <= SHORT && text.bytes().all(|byte| byte >= b' ' && byte != b'"' && byte != b'\\') {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+        return;
+    }
     serde_json::to_writer(out, text).expect("invariant: a str is always JSON and a Vec takes every byte");
 }
 
@@ -46,6 +59,7 @@ impl<'a> Object<'a> {
 
     /// The place for the value of `key`, which has no character that needs escaping.
     pub(crate) fn place(&mut self, key: &str) -> &mut Vec<u8> {
+        self.out.reserve(key.len() + 4);
         if !std::mem::take(&mut self.empty) {
             self.out.push(b',');
         }
@@ -74,8 +88,21 @@ impl<'a> Object<'a> {
 
     /// A member of any type that is always JSON, such as a `Value` or a structure of strings.
     pub(crate) fn value<T: Serialize + ?Sized>(&mut self, key: &str, value: &T) {
-        let text = line(value).expect("invariant: the caller passes what is always JSON");
-        self.place(key).extend_from_slice(text.as_bytes());
+        let out = self.place(key);
+        let start = out.len();
+        serde_json::to_writer(&mut *out, value).expect("invariant: the caller passes what is always JSON");
+        one_line(&mut out[start..]);
+    }
+
+    /// A member that is a whole number.
+    pub(crate) fn number(&mut self, key: &str, number: u64) {
+        let out = self.place(key);
+        serde_json::to_writer(out, &number).expect("invariant: a number is always JSON");
+    }
+
+    /// Goes on with the value that was written last.
+    pub(crate) fn extend(&mut self, json: &[u8]) {
+        self.out.extend_from_slice(json);
     }
 
     /// Closes the object.
@@ -86,7 +113,12 @@ impl<'a> Object<'a> {
 
 /// The object that `write` fills, as text.
 pub(crate) fn object(write: impl FnOnce(&mut Object<'_>)) -> String {
-    let mut out = Vec::new();
+    object_of(OBJECT_BYTES, write)
+}
+
+/// The object that `write` fills, as text, with room for so many bytes from the start.
+pub(crate) fn object_of(bytes: usize, write: impl FnOnce(&mut Object<'_>)) -> String {
+    let mut out = Vec::with_capacity(bytes);
     let mut object = Object::open(&mut out);
     write(&mut object);
     object.close();
@@ -105,8 +137,9 @@ mod tests {
             object.maybe("b", None);
             object.raw("c", "[1,\n2]");
             object.value("d", &[true]);
+            object.number("e", u64::MAX);
         });
-        assert_eq!(text, r#"{"a":"x\"","c":[1, 2],"d":[true]}"#);
+        assert_eq!(text, r#"{"a":"x\"","c":[1, 2],"d":[true],"e":18446744073709551615}"#);
     }
 
     #[test]
@@ -120,9 +153,12 @@ mod tests {
 
     #[test]
     fn strings_are_escaped() {
-        let mut out = Vec::new();
-        string(&mut out, "a\"b\n\u{2028}ü");
-        assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), "a\"b\n\u{2028}ü");
-        assert!(!out.contains(&b'\n'));
+        let long = format!("{}\u{1f}", "x".repeat(SHORT));
+        for text in ["a\"b\n\u{2028}ü", "\\", "\u{0}", "plain", "ü", "", &long] {
+            let mut out = Vec::new();
+            string(&mut out, text);
+            assert_eq!(serde_json::from_slice::<String>(&out).unwrap(), text);
+            assert!(!out.contains(&b'\n'));
+        }
     }
 }

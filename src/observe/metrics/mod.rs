@@ -18,7 +18,7 @@ use crossbeam_utils::CachePadded;
 pub use self::core::CoreMetrics;
 pub use self::p2p::{DialFailure, Direction, HandshakeFailure, P2pMetrics};
 pub use self::render::Snapshot;
-pub use self::tasks::TaskStats;
+pub use self::tasks::{TaskStats, WorkflowStats};
 
 /// The media type of what [`Metrics::render`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";

@@ -36,6 +36,37 @@ pub struct TaskStats {
     pub snapshots: (u64, u64),
     /// The journal has failed.
     pub journal_failed: bool,
+    /// Tasks of workflows.
+    pub workflows: WorkflowStats,
+}
+
+/// The tasks of workflows, and what is known of peers, at the moment of a scrape.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkflowStats {
+    /// Tasks that nobody has.
+    pub pending: u64,
+    /// Tasks that somebody has.
+    pub assigned: u64,
+    /// Tasks that are done.
+    pub completed: u64,
+    /// Tasks that this node would give out.
+    pub ready: u64,
+    /// Bytes of all tasks.
+    pub bytes: u64,
+    /// Peers that were heard of.
+    pub known_peers: u64,
+    /// Tasks taken over from peers that are silent.
+    pub taken_over: u64,
+    /// Tasks that were given out and not completed in time.
+    pub overdue: u64,
+    /// Completed tasks that were kept long enough.
+    pub removed: u64,
+    /// Tasks of peers' answers that were left out because no node would send them.
+    pub refused: u64,
+    /// Peers that were forgotten for others.
+    pub peers_forgotten: u64,
+    /// Entries of peers' clocks that found no room.
+    pub clock_entries_left_out: u64,
 }
 
 pub(super) fn render(out: &mut Exposition, stats: &TaskStats) {
@@ -86,8 +117,67 @@ pub(super) fn render(out: &mut Exposition, stats: &TaskStats) {
     out.single("ringmesh_cache_bytes", Gauge, "Bytes of the cache, keys included.", stats.cache_bytes);
     let help = "Values of the cache that went for want of room.";
     out.single("ringmesh_cache_evictions_total", Counter, help, stats.cache_evictions);
+    workflows(out, &stats.workflows);
     if let Some(journal) = &stats.journal {
         journalled(out, stats, journal);
+    }
+}
+
+fn workflows(out: &mut Exposition, stats: &WorkflowStats) {
+    use Type::{Counter, Gauge};
+    out.family("ringmesh_workflow_tasks", Gauge, "Tasks of workflows that this node keeps, by status.");
+    let tasks = [("pending", stats.pending), ("assigned", stats.assigned), ("completed", stats.completed)];
+    for (status, tasks) in tasks {
+        out.sample(&[("status", status)], tasks);
+    }
+    let figures = [
+        (
+            "ringmesh_workflow_ready_tasks",
+            Gauge,
+            "Tasks of workflows that this node would give out.",
+            stats.ready,
+        ),
+        ("ringmesh_workflow_bytes", Gauge, "Bytes of the tasks of workflows.", stats.bytes),
+        (
+            "ringmesh_workflow_known_peers",
+            Gauge,
+            "Peers that the workflow scheduler heard of.",
+            stats.known_peers,
+        ),
+        (
+            "ringmesh_workflow_taken_over_total",
+            Counter,
+            "Tasks taken over from silent peers.",
+            stats.taken_over,
+        ),
+        (
+            "ringmesh_workflow_overdue_total",
+            Counter,
+            "Tasks given out and not completed in time.",
+            stats.overdue,
+        ),
+        ("ringmesh_workflow_removed_total", Counter, "Completed tasks past their retention.", stats.removed),
+        (
+            "ringmesh_workflow_refused_total",
+            Counter,
+            "Tasks of peers' answers that were left out.",
+            stats.refused,
+        ),
+        (
+            "ringmesh_workflow_peers_forgotten_total",
+            Counter,
+            "Peers forgotten for others.",
+            stats.peers_forgotten,
+        ),
+        (
+            "ringmesh_workflow_clock_entries_left_out_total",
+            Counter,
+            "Entries of peers' clocks that found no room.",
+            stats.clock_entries_left_out,
+        ),
+    ];
+    for (name, kind, help, value) in figures {
+        out.single(name, kind, help, value);
     }
 }
 

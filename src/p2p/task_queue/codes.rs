@@ -42,6 +42,8 @@ codes! {
     MissingWorkerId "missing_worker_id";
     /// `peer_id` is missing, and no transport says who asks.
     MissingPeerId "missing_peer_id";
+    /// `peer_id` names another peer than the connection proved.
+    PeerMismatch "peer_mismatch";
     /// `task_id` is missing.
     MissingTaskId "missing_task_id";
     /// `tool` is missing.

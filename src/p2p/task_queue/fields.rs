@@ -73,6 +73,10 @@ fields! {
     Logs "logs";
     Value "value";
     TtlS "ttl_s";
+    Workflow "workflow";
+    Feed "feed";
+    After "after";
+    Through "through";
 }
 
 const COUNT: usize = Field::NAMES.len();

@@ -102,7 +102,7 @@ fn answer(target: &Target, line: &[u8]) {
     for remote in &target.remotes {
         let now = Now { instant: target.start, unix_s: 1.8e9 };
         let caller = Caller { remote: Some(remote), now };
-        let services = Services { tools: &Mirror, store: Some(&target.store) };
+        let services = Services { tools: &Mirror, store: Some(&target.store), fetches: None };
         let answering = target.queue.answer(line, &caller, &services);
         let answered = futures_lite::future::block_on(answering);
         let is_json =

@@ -33,6 +33,18 @@ pub(super) struct Report<'a> {
     pub(super) worker: Option<(&'a str, Vec<Box<str>>)>,
 }
 
+impl Report<'_> {
+    /// Whether it says what is known.
+    fn repeats(&self, member: &Member) -> bool {
+        let is_known = |worker_id: &str, types: &[Box<str>]| {
+            *worker_id == *member.worker_id && *types == *member.supported_task_types
+        };
+        *self.transport_peer_id == *member.transport_peer_id
+            && *self.peer_hint == *member.peer_hint
+            && self.worker.as_ref().is_none_or(|(worker_id, types)| is_known(worker_id, types))
+    }
+}
+
 struct Entry {
     member: Arc<Member>,
     heard_at: Instant,
@@ -54,6 +66,9 @@ impl Members {
 
     /// Takes note of a peer; true when another one was forgotten for it.
     pub(super) fn hear(&mut self, report: Report<'_>, now: Now) -> bool {
+        if self.hear_again(&report, now) {
+            return false;
+        }
         let known = self.by_id.remove(report.peer_id);
         if let Some(entry) = &known {
             self.by_turn.remove(&entry.turn);
@@ -79,6 +94,23 @@ impl Members {
         self.by_turn.insert(turn, peer_id.clone());
         self.by_id.insert(peer_id, Entry { member, heard_at: now.instant, turn });
         forgets
+    }
+
+    /// Takes note of a report that says nothing new, which most do; whether it is one.
+    fn hear_again(&mut self, report: &Report<'_>, now: Now) -> bool {
+        let Some(entry) = self.by_id.get_mut(report.peer_id) else { return false };
+        // Somebody may be reading it at this moment; then it is replaced.
+        let Some(member) = Arc::get_mut(&mut entry.member).filter(|member| report.repeats(member)) else {
+            return false;
+        };
+        member.last_seen = now.unix_s;
+        entry.heard_at = now.instant;
+        if let Some(peer_id) = self.by_turn.remove(&entry.turn) {
+            entry.turn = self.next_turn;
+            self.by_turn.insert(self.next_turn, peer_id);
+            self.next_turn += 1;
+        }
+        true
     }
 
     fn forget_oldest(&mut self) -> bool {

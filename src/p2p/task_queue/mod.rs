@@ -23,6 +23,9 @@ mod tasks;
 mod tests;
 mod tools;
 mod values;
+mod workflow;
+#[cfg(test)]
+mod workflow_tests;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,6 +35,7 @@ pub use operations::{OPERATIONS, Operation};
 pub use peers::HeartbeatError;
 pub use queue::{TaskQueue, TaskQueueOptions};
 pub use tools::{CallTool, ToolCall, ToolOutcome};
+pub use workflow::{FetchAnswerError, fetch_answer};
 
 use super::Remote;
 use crate::limits::Limit;
@@ -68,8 +72,16 @@ impl Caller<'_> {
 pub struct Services<'a> {
     /// The tools of this node.
     pub tools: &'a dyn CallTool,
-    /// The task queue and the cache, where there are any.
+    /// The task queue, the cache and the workflow tasks, where there are any.
     pub store: Option<&'a LocalStore>,
+    /// Whom to tell of peers that have workflow tasks for this node, where anybody fetches them.
+    pub fetches: Option<&'a dyn FetchFrom>,
+}
+
+/// Fetches workflow tasks from peers; the server does it.
+pub trait FetchFrom {
+    /// The peer has something to fetch. It is done later, and need not be done at all: the next heartbeat says it again.
+    fn fetch_from(&self, peer: &Remote);
 }
 
 /// An answer.

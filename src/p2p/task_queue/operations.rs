@@ -21,6 +21,7 @@ pub(super) enum Part {
     Queue,
     Cache,
     Tools,
+    Workflow,
 }
 
 /// A field that must not be empty.
@@ -95,6 +96,10 @@ operations! {
     CacheSet ["cache.set", "cache_set"] Cache FullAccess [Key MissingKey];
     /// Removes a value.
     CacheDelete ["cache.delete", "cache_del", "cache_delete"] Cache FullAccess [Key MissingKey];
+    /// Asks for workflow tasks that changed here.
+    WorkflowFetch ["workflow.fetch"] Workflow FullAccess [];
+    /// Says that the tasks of a fetch are on the asker's disk.
+    WorkflowAck ["workflow.ack"] Workflow FullAccess [];
 }
 
 impl Operation {

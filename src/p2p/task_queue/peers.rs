@@ -2,17 +2,20 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::codes::ErrorCode;
 use super::fields::{Field, Fields};
 use super::members::Report;
 use super::operations::Operation;
 use super::queue::{TaskQueue, changes_need};
 use super::refusal::Refusal;
-use super::{Caller, Now, renewals, status};
+use super::workflow::Said;
+use super::{Caller, Now, Services, renewals, status, workflow};
 use crate::limits::Limit;
 use crate::mcp::{json, lock};
 use crate::p2p::Remote;
-use crate::scheduler::PeerClock;
+use crate::scheduler::{Beat, PeerClock};
 use crate::store::LocalStore;
 
 /// The longest name of a peer or worker.
@@ -51,13 +54,14 @@ impl std::fmt::Display for HeartbeatError {
 impl std::error::Error for HeartbeatError {}
 
 impl TaskQueue {
-    /// Answers a heartbeat, and renews the leases of who sends it. Who may only read gets the answer, and nothing is changed by it: such a peer does not count
-    /// among those that tasks are shared out to, and it may speak for nobody else.
+    /// Answers a heartbeat, and renews the leases of who sends it. Who may only read gets the answer, and nothing is
+    /// changed by it: such a peer does not count among those that tasks are shared out to, and it may speak for nobody
+    /// else.
     pub(super) async fn heartbeat(
         &self,
         fields: &Fields<'_>,
         caller: &Caller<'_>,
-        store: Option<&LocalStore>,
+        services: &Services<'_>,
         full_access: bool,
     ) -> Result<(String, Option<Limit>), Refusal> {
         let transport = caller.transport();
@@ -75,17 +79,21 @@ impl TaskQueue {
         } else if peer != transport {
             return Err(changes_need(Operation::Heartbeat));
         }
-        let told = match store.filter(|_| full_access) {
+        let told = match services.store.filter(|_| full_access) {
             Some(store) => Some(renewals::renew(fields, peer, worker.as_deref(), store).await?),
             None => None,
         };
+        let said = if full_access { workflow::hear_beat(fields, caller, services) } else { Said::default() };
         let scheduler = self.scheduler(caller.now);
         let json = self.object(|object| {
             status::write_heartbeat(object, peer, &scheduler);
             told.iter().for_each(|told| told.write(object));
-            object.maybe("message", heard.message.as_deref());
+            if let Some(beat) = &said.beat {
+                object.value("workflow", beat);
+            }
+            object.maybe("message", heard.message.or(said.message).as_deref());
         });
-        Ok((json, heard.limit))
+        Ok((json, heard.limit.or(said.limit)))
     }
 
     /// Takes note of who claims, with what it says of its clock.
@@ -139,13 +147,16 @@ impl TaskQueue {
     }
 
     /// The line that tells another node that this one is alive, its newline included. `token` is the shared token where
-    /// that peer may have it.
-    pub fn heartbeat_request(&self, token: Option<&str>) -> Vec<u8> {
+    /// that peer may have it, `beat` what this node says of its workflow tasks.
+    pub fn heartbeat_request(&self, token: Option<&str>, beat: Option<&Beat>) -> Vec<u8> {
         let clock = lock(&self.state).clock.clone();
         let line = json::object(|object| {
             object.string("op", "peer.heartbeat");
             object.string("peer_id", &self.options.peer_id);
             object.value("clock", &clock);
+            if let Some(beat) = beat {
+                object.value("workflow", beat);
+            }
             object.maybe("token", token);
         });
         let mut line = line.into_bytes();
@@ -155,7 +166,8 @@ impl TaskQueue {
 
     /// Takes the answer to a heartbeat of ours: its sender is alive. It counts among those that tasks are shared out to
     /// only where it may claim any. Its clock is not taken over: it sends that with the heartbeats of its own, and merging
-    /// each answer too would keep both clocks running for ever.
+    /// each answer too would keep both clocks running for ever. What it says of workflow tasks is heard in `store`; true
+    /// where the peer has some to fetch.
     ///
     /// # Errors
     /// The answer is none, or a refusal.
@@ -163,24 +175,29 @@ impl TaskQueue {
         &self,
         remote: &Remote,
         answer: &[u8],
+        store: Option<&LocalStore>,
         now: Now,
-    ) -> Result<(), HeartbeatError> {
+    ) -> Result<bool, HeartbeatError> {
         #[derive(serde::Deserialize)]
         struct Answer<'a> {
             ok: bool,
             #[serde(borrow, default)]
             error: Option<Cow<'a, str>>,
+            #[serde(borrow, default)]
+            workflow: Option<&'a RawValue>,
         }
         let answer: Answer<'_> = serde_json::from_slice(answer).map_err(|_| HeartbeatError::NoAnswer)?;
         if !answer.ok {
             let error = answer.error.unwrap_or_default();
             return Err(HeartbeatError::Refused(error.chars().take(MAX_NAME_BYTES).collect()));
         }
-        if self.options.policy.access(remote, None) {
-            let caller = Caller { remote: Some(remote), now };
-            self.hear(&remote.principal, None, None, None, &caller);
+        if !self.options.policy.access(remote, None) {
+            return Ok(false);
         }
-        Ok(())
+        let caller = Caller { remote: Some(remote), now };
+        self.hear(&remote.principal, None, None, None, &caller);
+        let said = answer.workflow.map(RawValue::get);
+        Ok(store.is_some_and(|store| workflow::hear_answer(&remote.principal, said, store)))
     }
 
     /// The ids of the peers that count as alive, this node not among them, the last one heard of first.

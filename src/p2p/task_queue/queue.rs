@@ -92,7 +92,7 @@ impl TaskQueue {
                         Err(refusal) => self.refuse(operation, &refusal),
                     };
                 }
-                _ => self.serve(asked, &fields, caller, services.store, full_access).await,
+                _ => self.serve(asked, &fields, caller, services, full_access).await,
             },
             Err(refusal) => Err(refusal),
         };
@@ -108,12 +108,13 @@ impl TaskQueue {
         asked: Operation,
         fields: &Fields<'_>,
         caller: &Caller<'_>,
-        store: Option<&LocalStore>,
+        services: &Services<'_>,
         full_access: bool,
     ) -> tasks::Answer {
-        match (asked, asked.info().part, store) {
-            (Operation::Status, ..) => Ok((self.status(fields, caller, store), None)),
-            (Operation::Heartbeat, ..) => self.heartbeat(fields, caller, store, full_access).await,
+        match (asked, asked.info().part, services.store) {
+            (Operation::Status, _, store) => Ok((self.status(fields, caller, store), None)),
+            (Operation::Heartbeat, ..) => self.heartbeat(fields, caller, services, full_access).await,
+            (_, Part::Workflow, Some(store)) => self.workflow_operation(asked, fields, caller, store),
             (_, Part::Cache, Some(store)) => self.cache_operation(asked, fields, store).await,
             (_, _, Some(store)) => self.task_operation(asked, fields, caller, store).await,
             (_, _, None) => Err(queue_unavailable()),

@@ -23,6 +23,9 @@ const CAPABILITIES: &str = r#"{"task_types":[],"models":[],"endpoints_by_model":
 const NAT: &str = r#"{"autonat":{"supported":false,"status":"unavailable","code":null}}"#;
 const LOCAL_WORKER: &str = r#"{"enabled":false,"docker_enabled":false,"supported_task_types":[]}"#;
 
+/// How peers learn that this node keeps workflow tasks for others and hands them over.
+const WORKFLOW: &str = r#"{"operations":["workflow.fetch","workflow.ack"]}"#;
+
 /// The members of a `status` without detail, written once.
 pub(super) fn head(session: &str) -> String {
     let object = json::object(|object| {
@@ -30,6 +33,7 @@ pub(super) fn head(session: &str) -> String {
         object.raw("capabilities", CAPABILITIES);
         object.raw("nat", NAT);
         object.string("session", session);
+        object.raw("workflow", WORKFLOW);
     });
     object[1..object.len() - 1].to_owned()
 }

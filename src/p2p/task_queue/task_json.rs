@@ -1,8 +1,10 @@
 //! A task as peers read it, in so many bytes at most.
 
 use crate::mcp::json::{self, Object};
-use crate::queue::{Now, Status, Task};
+use crate::queue::{Now, State, Status, Task};
 
+/// What a task takes besides its payload and result, mostly.
+const TASK_BYTES: usize = 640;
 /// Characters of an error that stay where the result is left out.
 const MAX_ERROR_CHARS: usize = 256;
 
@@ -32,46 +34,54 @@ pub(super) fn task(task: &Task, now: Now, max_bytes: usize, omit: Omit) -> Strin
 
 fn write(task: &Task, now: Now, payload: bool, result: bool) -> String {
     let (core, state) = (&task.core, &task.state);
-    json::object(|object| {
-        object.string("task_id", &core.id.to_string());
+    let result_text = state.result.as_deref().filter(|_| result);
+    let texts = core.payload.len() + result_text.map_or(0, str::len);
+    json::object_of(TASK_BYTES + texts, |object| {
+        object.string("task_id", &core.id.text());
         object.string("task_type", &core.task_type);
         object.string("model_name", &core.model_name);
         object.raw("payload", if payload { &core.payload } else { "{}" });
         object.string("status", state.status.as_str());
         let worker = state.holder.as_ref().map(|holder| &*holder.worker);
         text_or_null(object, "assigned_worker", worker);
-        object.raw("created_at", &seconds(core.created_ms));
-        object.raw("updated_at", &seconds(state.updated_ms));
-        object.raw("result", state.result.as_deref().filter(|_| result).unwrap_or("null"));
-        text_or_null(
-            object,
-            "error",
-            state.error.as_deref().map(|error| if result { error } else { cut(error) }),
-        );
-        object.raw("priority", &core.priority.to_string());
-        object.raw("attempt", &state.attempts.to_string());
-        object.raw("max_attempts", &core.max_attempts.to_string());
+        seconds(object, "created_at", core.created_ms);
+        seconds(object, "updated_at", state.updated_ms);
+        object.raw("result", result_text.unwrap_or("null"));
+        let error = state.error.as_deref().map(|error| if result { error } else { cut(error) });
+        text_or_null(object, "error", error);
+        object.number("priority", core.priority.into());
+        object.number("attempt", state.attempts.into());
+        object.number("max_attempts", core.max_attempts.into());
         text_or_null(object, "idempotency_key", core.idempotency_key.as_deref());
-        let at =
-            |mono_ms: i64| seconds(now.wall_ms.saturating_add_signed(mono_ms.saturating_sub(now.mono_ms)));
-        let waits = state.status == Status::Queued && state.not_before_ms > now.mono_ms;
-        object.raw("next_attempt_at", &if waits { at(state.not_before_ms) } else { "0.0".to_owned() });
-        let runs = state.status == Status::Running;
-        object.raw("lease_until", &if runs { at(state.lease_until_ms) } else { "null".to_owned() });
-        // A heartbeat leaves no trace but the lease that it renewed.
-        object.raw("heartbeat_at", "null");
-        if runs {
-            object.raw("fencing_token", &state.token.to_string());
-        }
+        times(object, state, now);
         if state.dead {
             object.raw("dead_letter", "true");
         }
-        let left_out = [(payload, "payload"), (result, "result")];
-        let names: Vec<_> = left_out.iter().filter(|(there, _)| !there).map(|(_, name)| *name).collect();
-        if !names.is_empty() {
-            object.value("omitted", &names);
+        if !(payload && result) {
+            let left_out = [(payload, "payload"), (result, "result")];
+            let names = left_out.iter().filter(|(there, _)| !there).map(|(_, name)| *name);
+            object.value("omitted", &names.collect::<Vec<_>>());
         }
     })
+}
+
+/// When it may be claimed, or by when it is to be done, and under which token.
+fn times(object: &mut Object<'_>, state: &State, now: Now) {
+    let at = |mono_ms: i64| now.wall_ms.saturating_add_signed(mono_ms.saturating_sub(now.mono_ms));
+    match state.status == Status::Queued && state.not_before_ms > now.mono_ms {
+        true => seconds(object, "next_attempt_at", at(state.not_before_ms)),
+        false => object.raw("next_attempt_at", "0.0"),
+    }
+    let runs = state.status == Status::Running;
+    match runs {
+        true => seconds(object, "lease_until", at(state.lease_until_ms)),
+        false => object.raw("lease_until", "null"),
+    }
+    // A heartbeat leaves no trace but the lease that it renewed.
+    object.raw("heartbeat_at", "null");
+    if runs {
+        object.number("fencing_token", state.token);
+    }
 }
 
 fn text_or_null(object: &mut Object<'_>, key: &str, text: Option<&str>) {
@@ -88,8 +98,10 @@ fn cut(error: &str) -> &str {
 }
 
 /// Seconds since the epoch as a number with a fraction, which is what peers read.
-fn seconds(ms: u64) -> String {
-    format!("{}.{:03}", ms / 1_000, ms % 1_000)
+fn seconds(object: &mut Object<'_>, key: &str, ms: u64) {
+    object.number(key, ms / 1_000);
+    let digit = |ten_to: u64| b'0' + (ms / ten_to % 10) as u8;
+    object.extend(&[b'.', digit(100), digit(10), digit(1)]);
 }
 
 #[cfg(test)]

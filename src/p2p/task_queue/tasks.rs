@@ -210,7 +210,7 @@ impl TaskQueue {
     fn ended(&self, id: TaskId, more: impl FnOnce(&mut Object<'_>)) -> String {
         self.object(|object| {
             object.raw("ok", "true");
-            object.string("task_id", &id.to_string());
+            object.string("task_id", &id.text());
             more(object);
         })
     }

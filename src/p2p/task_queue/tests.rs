@@ -14,7 +14,7 @@ use crate::queue::Settings;
 use crate::store::Store;
 
 /// Answers every call in the way that the tool's name says.
-struct Tools;
+pub(super) struct Tools;
 
 impl CallTool for Tools {
     fn call<'a>(&'a self, call: ToolCall<'a>) -> LocalBoxFuture<'a, ToolOutcome> {
@@ -31,7 +31,7 @@ impl CallTool for Tools {
     }
 }
 
-fn options() -> TaskQueueOptions {
+pub(super) fn options() -> TaskQueueOptions {
     TaskQueueOptions {
         peer_id: "12D3KooWme".into(),
         policy: Policy::default(),
@@ -44,13 +44,13 @@ fn options() -> TaskQueueOptions {
     }
 }
 
-fn remote(via: Via) -> Remote {
+pub(super) fn remote(via: Via) -> Remote {
     let peer_id = PeerId::random();
     let address = "192.0.2.1:1".parse().unwrap();
     Remote { peer_id, principal: peer_id.to_base58().into(), address, via }
 }
 
-fn now() -> Now {
+pub(super) fn now() -> Now {
     Now { instant: Instant::now(), unix_s: 1.8e9 }
 }
 
@@ -65,8 +65,11 @@ fn ask_of(
     request: &Value,
 ) -> (Value, Answered) {
     let caller = Caller { remote, now: now() };
-    let answered =
-        block_on(queue.answer(request.to_string().as_bytes(), &caller, &Services { tools: &Tools, store }));
+    let answered = block_on(queue.answer(
+        request.to_string().as_bytes(),
+        &caller,
+        &Services { tools: &Tools, store, fetches: None },
+    ));
     let answer: Value = serde_json::from_slice(&answered.json).unwrap();
     assert_eq!(answer["peer_id"], "12D3KooWme");
     assert_eq!(answer["ok"] == false, answered.error.is_some());
@@ -160,21 +163,21 @@ fn a_clock_that_cannot_be_read_is_told_and_the_peer_counts() {
 fn nodes_tell_each_other_that_they_are_alive() {
     let (ours, theirs) = (TaskQueue::new(options()), TaskQueue::new(options()));
     let local = remote(Via::Loopback);
-    let line = ours.heartbeat_request(Some("t"));
+    let line = ours.heartbeat_request(Some("t"), None);
     assert_eq!(line.iter().filter(|byte| **byte == b'\n').count(), 1);
     let request: Value = serde_json::from_slice(&line).unwrap();
     assert_eq!((&request["token"], &request["peer_id"]), (&json!("t"), &json!("12D3KooWme")));
     let (_, answered) = ask(&theirs, &local, &request);
-    ours.take_heartbeat_answer(&local, &answered.json, now()).unwrap();
+    ours.take_heartbeat_answer(&local, &answered.json, None, now()).unwrap();
     assert_eq!(ours.alive_peers(now()).join(","), *local.principal);
     let stranger = remote(Via::Dialled);
-    ours.take_heartbeat_answer(&stranger, &answered.json, now()).unwrap();
+    ours.take_heartbeat_answer(&stranger, &answered.json, None, now()).unwrap();
     assert_eq!(ours.alive_peers(now()).len(), 1, "it may claim nothing");
     let refused = theirs.refuse_for(Limit::P2pRequestRate);
-    let error = ours.take_heartbeat_answer(&local, &refused.json, now()).unwrap_err();
+    let error = ours.take_heartbeat_answer(&local, &refused.json, None, now()).unwrap_err();
     assert_eq!(error, HeartbeatError::Refused("rate_limited".to_owned()));
     for nonsense in [&b""[..], b"[]", b"{}", b"{\"ok\":1}"] {
-        assert_eq!(ours.take_heartbeat_answer(&local, nonsense, now()), Err(HeartbeatError::NoAnswer));
+        assert_eq!(ours.take_heartbeat_answer(&local, nonsense, None, now()), Err(HeartbeatError::NoAnswer));
     }
 }
 

@@ -203,7 +203,8 @@ impl Drive {
             same_type: same,
         };
         let expected = self.model.pick(self.now.mono_ms, kinds, session, worker, max, same);
-        let chosen = (self.below(2) == 0).then(|| self.queue.candidates(self.now, &claim).unwrap());
+        let chosen =
+            (self.below(2) == 0).then(|| self.queue.candidates(self.now, &claim, usize::MAX).unwrap());
         let chosen: Option<Vec<TaskId>> =
             chosen.map(|all| all.into_iter().map(|candidate| candidate.id).collect());
         let step = self.queue.claim(self.now, &claim, chosen.as_deref()).unwrap();

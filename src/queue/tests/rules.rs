@@ -115,8 +115,8 @@ fn a_task_is_held_for_its_owner_for_a_while() {
     let mut queue = queue(Settings::default());
     let step = queue.submit(at(0), task(1));
     done(&mut queue, at(0), step);
-    assert!(queue.candidates(at(29_999), &claim()).unwrap()[0].held_until_ms.is_some());
-    assert!(queue.candidates(at(30_000), &claim()).unwrap()[0].held_until_ms.is_none());
+    assert!(queue.candidates(at(29_999), &claim(), 1).unwrap()[0].held_until_ms.is_some());
+    assert!(queue.candidates(at(30_000), &claim(), 1).unwrap()[0].held_until_ms.is_none());
 }
 
 #[test]
@@ -152,6 +152,30 @@ fn finished_tasks_are_kept_by_number_and_lists_go_on_where_they_ended() {
     let ids: Vec<u128> = page.tasks.iter().chain(&rest.tasks).map(|task| task.core.id.0).collect();
     assert_eq!((ids, rest.cursor), (vec![3, 4, 5], None));
     assert!(queue.list(None, &[], Some("nonsense"), 2, 9).is_err());
+}
+
+#[test]
+fn results_that_take_too_much_room_go_the_oldest_first_and_what_is_not_finished_stays() {
+    let mut queue = queue(Settings { max_total_bytes: 800, ..Settings::default() });
+    let result = format!("{{\"x\":\"{}\"}}", "y".repeat(192));
+    for id in 1..=5 {
+        let step = queue.submit(at(id as i64), task(id));
+        done(&mut queue, at(id as i64), step);
+    }
+    for id in 1..=4 {
+        assert!(queue.tick(at(id as i64), 100).changes.is_empty());
+        let step = queue.complete(at(id as i64), &end(id, Outcome::Completed, &result, None));
+        done(&mut queue, at(id as i64), step);
+    }
+    assert!(queue.bytes() > 800, "a completion is never refused for want of room");
+    assert_eq!(queue.next_due(), Some(i64::MIN));
+    for change in queue.tick(at(9), 100).changes {
+        queue.commit(change.sequence, at(9)).unwrap();
+    }
+    let page = queue.list(None, &[], None, 9, usize::MAX).unwrap();
+    let ids: Vec<u128> = page.tasks.iter().map(|task| task.core.id.0).collect();
+    assert_eq!(ids, [2, 3, 4, 5]);
+    assert!(queue.bytes() <= 700 && queue.tick(at(9), 100).changes.is_empty());
 }
 
 #[test]

@@ -260,7 +260,7 @@ impl World {
                 let mut fetched = scheduler.answer_fetch(&fetch);
                 if self.plan.as_json {
                     let json = serde_json::to_string(&fetched).unwrap();
-                    fetched = serde_json::from_str(&json).unwrap();
+                    fetched = Fetched::read(&json).unwrap();
                 }
                 self.send(to, from, Message::Fetched(fetched));
             }

@@ -173,7 +173,7 @@ fn what_no_node_would_send_is_left_out() {
     let refused = |alter: &dyn Fn(&mut serde_json::Value)| {
         let mut json = serde_json::to_value(&sound).unwrap();
         alter(&mut json);
-        verifier.check(serde_json::from_value(json).unwrap()).map(|verified| verified.refused)
+        verifier.check(Fetched::read(&json.to_string()).unwrap()).map(|verified| verified.refused)
     };
     assert_eq!(refused(&|_| ()), Ok(0));
     let long = "x".repeat(513);
@@ -206,7 +206,7 @@ fn what_no_node_would_send_is_left_out() {
     };
     let mut json = serde_json::to_value(&sound).unwrap();
     members(&mut json);
-    let verified = verifier.check(serde_json::from_value(json).unwrap()).unwrap();
+    let verified = verifier.check(Fetched::read(&json.to_string()).unwrap()).unwrap();
     let spec = &verified.fetched.tasks[0].task;
     assert_eq!(owner(&spec.clock_root, &spec.task_hash(), ["z", "y", "x", "w"]), Some(spec.owner()));
     assert!(PeerBeat::read("{}", 4).is_err() && PeerBeat::read("5", 4).is_err());

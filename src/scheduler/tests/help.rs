@@ -88,7 +88,7 @@ pub(super) fn beat(from: &Scheduler, to: &mut Scheduler, now: Now) -> bool {
 /// One page of `from` for `to`, through JSON.
 pub(super) fn page(from: &Scheduler, to: &mut Scheduler, now: Now) -> Merged {
     let json = serde_json::to_string(&from.answer_fetch(&to.fetch(&from.status().peer_id))).unwrap();
-    let fetched = to.sift(serde_json::from_str(&json).unwrap());
+    let fetched = to.sift(super::super::Fetched::read(&json).unwrap());
     let verified = to.verifier().check(fetched).unwrap();
     let asked = to.take_fetched(&from.status().peer_id, verified, now);
     match land(to, asked) {

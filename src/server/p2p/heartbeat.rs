@@ -75,9 +75,11 @@ async fn worker(
     loop {
         let next = waiting.borrow_mut().next();
         let Some(target) = next else { return };
-        let (begun_at, peer) = (Instant::now(), target.address().peer_id);
-        let beat = beat(node, p2p, &target).await;
-        core.metrics().p2p_operation(HEARTBEAT_SENT_INDEX, beat.is_err(), begun_at.elapsed());
+        let peer = target.address().peer_id;
+        let beat = send(core, node, p2p, &target).await;
+        if beat == Ok(true) {
+            core.errands.fetch(peer);
+        }
         let answers = beat.is_ok();
         note(&mut beats.borrow_mut(), peer, beat);
         if answers {
@@ -88,9 +90,9 @@ async fn worker(
 }
 
 /// Remembers what came of a heartbeat, and says it where it is news.
-fn note(beats: &mut Beats, peer: PeerId, beat: Result<(), String>) {
+fn note(beats: &mut Beats, peer: PeerId, beat: Result<bool, String>) {
     match beat {
-        Ok(()) if beats.answered(peer, Instant::now()) => {
+        Ok(_) if beats.answered(peer, Instant::now()) => {
             tracing::info!(%peer, "the peer answers heartbeats");
         }
         Err(error) if beats.failed(peer, Instant::now()) => {
@@ -105,11 +107,25 @@ async fn late<T, E>() -> Result<Option<T>, E> {
     Ok(None)
 }
 
-/// One heartbeat.
-async fn beat(node: &Rc<Node>, p2p: &P2p, target: &DialTarget) -> Result<(), String> {
+/// One heartbeat, counted; true where the peer has workflow tasks to fetch.
+pub(super) async fn send(
+    core: &CoreState,
+    node: &Rc<Node>,
+    p2p: &P2p,
+    target: &DialTarget,
+) -> Result<bool, String> {
+    let begun_at = Instant::now();
+    let beat = beat(core, node, p2p, target).await;
+    core.metrics().p2p_operation(HEARTBEAT_SENT_INDEX, beat.is_err(), begun_at.elapsed());
+    beat
+}
+
+async fn beat(core: &CoreState, node: &Rc<Node>, p2p: &P2p, target: &DialTarget) -> Result<bool, String> {
     // Nothing is sent before the handshake has proved that the peer of the target is there.
     let token = p2p.outbound.token_for(&target.address().peer_id);
-    let request = p2p.task_queue.heartbeat_request(token);
+    let store = core.store.as_ref();
+    let said = store.map(|store| store.workflows().beat());
+    let request = p2p.task_queue.heartbeat_request(token, said.as_ref());
     let options = RpcOptions { timeout: ANSWER_TIME, max_line_bytes: p2p.task_queue.max_line_bytes() };
     let remote = OnceCell::new();
     let open = async {
@@ -119,7 +135,7 @@ async fn beat(node: &Rc<Node>, p2p: &P2p, target: &DialTarget) -> Result<(), Str
     };
     let answer = call_line(open, &request, options).await.map_err(|error| error.to_string())?;
     let remote: &Rc<Remote> = remote.get().ok_or("there was no stream")?;
-    let taken = p2p.task_queue.take_heartbeat_answer(remote, &answer, now());
+    let taken = p2p.task_queue.take_heartbeat_answer(remote, &answer, store, now());
     taken.map_err(|error| error.to_string())
 }
 

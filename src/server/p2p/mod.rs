@@ -1,7 +1,7 @@
 //! What the server offers to libp2p peers, and how its nodes are wired: listeners, service, heartbeats.
 //!
 //! The main path: `setup` (what all cores share) → `listen` (a core's doors) → [`Node::accept`] → `service` (the
-//! protocols) → [`mcp`] or [`task_queue`].
+//! protocols) → [`mcp`] or [`task_queue`]. What this node asks of peers by itself: `heartbeat`, `workflow`.
 
 mod beats;
 mod heartbeat;
@@ -10,18 +10,22 @@ pub(crate) mod mcp;
 mod options;
 #[cfg(test)]
 mod pipe;
+pub(super) mod reach;
 mod said;
 mod service;
 mod setup;
 pub(crate) mod task_queue;
+mod workflow;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 pub(super) use listen::{P2pListeners, admit_either, via};
 pub(super) use said::announce;
 pub(super) use setup::{P2pSetup, operation_names, prepare, protocol_names};
+pub(crate) use workflow::Errands;
+use workflow::Exchanges;
 
 use crate::observe::P2pState;
 use crate::p2p::access::Policy;
@@ -43,6 +47,8 @@ pub(crate) struct P2p {
     pub(crate) task_queue: Arc<TaskQueue>,
     /// Whom this node dials, and who is shown the shared token.
     pub(crate) outbound: DialPolicy,
+    /// With whom workflow tasks are exchanged.
+    exchanges: Mutex<Exchanges>,
 }
 
 impl P2p {
@@ -71,6 +77,7 @@ pub(super) fn begin(core: &Rc<CoreState>, listeners: P2pListeners, scope: &Scope
     let node = Node::new(p2p.node.clone(), Some(service), scope.clone(), metrics, core.index);
     core.set_node(node.clone());
     listeners.accept(core, scope)?;
+    scope.spawn("workflow errands", workflow::run(core.clone(), node.clone(), scope.clone()))?;
     if core.index == 0 {
         scope.spawn("p2p heartbeat", heartbeat::run(core.clone(), node, scope.clone()))?;
     }

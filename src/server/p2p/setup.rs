@@ -1,7 +1,7 @@
 //! From the configuration to what the nodes of all cores share.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use socket2::Socket;
 
@@ -22,10 +22,14 @@ use crate::server::{Keeping, node_identity};
 const HEARTBEAT_SENT: &str = "heartbeat_sent";
 /// Its index.
 pub(super) const HEARTBEAT_SENT_INDEX: usize = OPERATIONS.len();
+/// The label of the requests with which this node fetches and acknowledges workflow tasks.
+const FETCH_SENT: &str = "workflow_fetch_sent";
+/// Its index.
+pub(super) const FETCH_SENT_INDEX: usize = HEARTBEAT_SENT_INDEX + 1;
 
 /// What the metrics call the operations, in the order of their indexes.
 pub(in crate::server) fn operation_names() -> Vec<&'static str> {
-    OPERATIONS.iter().copied().chain([HEARTBEAT_SENT]).collect()
+    OPERATIONS.iter().copied().chain([HEARTBEAT_SENT, FETCH_SENT]).collect()
 }
 
 /// Names for the metrics that hold those of the protocols.
@@ -74,7 +78,7 @@ pub(in crate::server) fn prepare(
     let policy = Arc::new(task_queue::policy(config));
     let outbound = dial_policy(config, &options);
     let node = NodeShared::new(identity, options, told, service::PROTOCOLS);
-    Ok(Some(P2p { node, own, also, policy, task_queue, outbound }))
+    Ok(Some(P2p { node, own, also, policy, task_queue, outbound, exchanges: Mutex::default() }))
 }
 
 /// What peers are told of the addresses: an unspecified one stands for every address of the machine.

@@ -1,4 +1,4 @@
-//! What the tools of the task queue run on: the core that took their call, its node, and its way to peers.
+//! What the tools of the task queue and of workflows run on: the core that took their call, its node, and its way to peers.
 //!
 //! The main path: a tool asks [`Nodes`] for the core on its thread → [`CoreState`] as a [`TaskQueueNode`] → the task
 //! queue of this node, or `peer` (whom to dial, the token, the stream) → `exchange` (the protocol that the peer speaks).
@@ -7,6 +7,7 @@ mod exchange;
 mod known;
 mod peer;
 mod watch;
+mod workflow;
 
 use std::cell::RefCell;
 use std::rc::{Rc, Weak};
@@ -23,6 +24,7 @@ use crate::limits::Limits;
 use crate::mcp::Registry;
 use crate::p2p::LocalBoxFuture;
 use crate::tools::task_queue::{Answer, KnownPeer, Myself, Refused, Target, TaskQueueNode, TaskQueueNodes};
+use crate::tools::workflow::WorkflowNodes;
 
 /// Tells the servers of a process apart: embedded ones may share a thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,21 +54,33 @@ pub(super) fn enter(core: &Rc<CoreState>) {
 /// The cores of one server.
 struct Nodes(ServerId);
 
+impl Nodes {
+    fn find(&self, index: usize) -> Option<Rc<CoreState>> {
+        let is_it = |core: &Rc<CoreState>| core.index == index && core.shared.id == self.0;
+        CORES.with_borrow(|cores| cores.iter().filter_map(Weak::upgrade).find(is_it))
+    }
+}
+
 impl TaskQueueNodes for Nodes {
     fn on_core(&self, index: usize) -> Option<Rc<dyn TaskQueueNode>> {
-        let is_it = |core: &Rc<CoreState>| core.index == index && core.shared.id == self.0;
-        let core = CORES.with_borrow(|cores| cores.iter().filter_map(Weak::upgrade).find(is_it))?;
+        let core = self.find(index)?;
         Some(core)
     }
 }
 
-/// Adds the tools of the task queue and its resources, where they are switched on.
+/// Adds the tools of the task queue with its resources, and those of the workflow scheduler, where they are switched on.
 pub(super) fn register(registry: Registry, config: &ServerConfig, limits: &Limits, id: ServerId) -> Registry {
-    if !(config.p2p && config.p2p_tools && config.taskqueue_tools) {
-        return registry;
+    let mut registry = registry;
+    if config.p2p && config.p2p_tools && config.taskqueue_tools {
+        let nodes: Arc<dyn TaskQueueNodes> = Arc::new(Nodes(id));
+        let has_token = config.p2p_token.is_some();
+        registry = crate::tools::task_queue::register(registry, &nodes, limits, has_token);
     }
-    let nodes: Arc<dyn TaskQueueNodes> = Arc::new(Nodes(id));
-    crate::tools::task_queue::register(registry, &nodes, limits, config.p2p_token.is_some())
+    if config.p2p && config.p2p_tools && config.workflow_tools {
+        let nodes: Arc<dyn WorkflowNodes> = Arc::new(Nodes(id));
+        registry = crate::tools::workflow::register(registry, &nodes);
+    }
+    registry
 }
 
 impl TaskQueueNode for CoreState {

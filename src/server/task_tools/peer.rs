@@ -13,7 +13,7 @@ use crate::p2p::peers::Moment;
 use crate::p2p::rpc_client::RpcError;
 use crate::p2p::{MCP_PROTOCOL, PeerId, TASK_QUEUE_PROTOCOL};
 use crate::server::core::CoreState;
-use crate::server::p2p::P2p;
+use crate::server::p2p::{P2p, reach};
 use crate::tools::task_queue::{Refused, Target};
 
 /// Both ways to ask, the better one first.
@@ -87,19 +87,9 @@ fn whom(p2p: &P2p, node: &Node, target: &Target) -> Result<Option<DialTarget>, R
     })
 }
 
-/// Where a peer is reached of which only the id was given: where the operator says, over the connection that is there,
-/// or at an address that it announced and that may be dialled.
+/// Where a peer is reached of which only the id was given.
 fn known(p2p: &P2p, node: &Node, peer: PeerId) -> Result<DialTarget, Refused> {
-    let bootstrap = node.shared().options().bootstrap.iter().find(|address| address.peer_id == peer);
-    if let Some(address) = bootstrap {
-        return Ok(DialTarget::written(address.clone()));
-    }
-    let connected = node.is_connected(&peer);
-    let info = node.shared().peers().find(&peer, Moment::now());
-    let addresses = info.map(|info| info.addresses).unwrap_or_default();
-    let announced = |address| p2p.outbound.announced(PeerAddress { address, peer_id: peer });
-    let found = addresses.into_iter().map(announced).find(|target| connected || target.check().is_ok());
-    found.ok_or_else(|| {
+    reach::find(p2p, node, peer, None).ok_or_else(|| {
         let message = format!(
             "no address of {peer} is known that may be dialled; give remote_multiaddr, or name it in p2p_bootstrap_peers"
         );

@@ -51,7 +51,7 @@ pub(super) struct Request {
 
 /// What a tool does to what is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(in crate::tools) enum Effect {
     /// Nothing.
     Reads,
     /// It adds something at each call.
@@ -65,7 +65,7 @@ pub(super) enum Effect {
 }
 
 impl Effect {
-    pub(super) fn annotations(self) -> ToolAnnotations {
+    pub(in crate::tools) fn annotations(self) -> ToolAnnotations {
         ToolAnnotations {
             read_only_hint: Some(self == Effect::Reads),
             destructive_hint: Some(matches!(self, Effect::Replaces | Effect::Anything)),

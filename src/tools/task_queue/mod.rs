@@ -32,8 +32,10 @@ use crate::limits::{Limit, Limits};
 use crate::mcp::Registry;
 
 pub(crate) use answer::{Answer, Refused};
+pub(in crate::tools) use ask::Effect;
 pub(crate) use node::{KnownPeer, Myself, Target, TaskQueueNode, TaskQueueNodes};
 pub(crate) use resources::{TASKS_URI, task_uri};
+pub(in crate::tools) use values::AnyJson;
 
 /// What a call that waits has beyond the longest wait, so that the answer says that it is over.
 const BEYOND_A_WAIT: Duration = Duration::from_secs(30);

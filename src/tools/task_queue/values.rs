@@ -10,11 +10,11 @@ use serde_json::value::RawValue;
 /// Any JSON value, as it was written.
 #[derive(Debug, Deserialize)]
 #[serde(transparent)]
-pub(super) struct AnyJson(Box<RawValue>);
+pub(in crate::tools) struct AnyJson(Box<RawValue>);
 
 impl AnyJson {
     /// The JSON text.
-    pub(super) fn text(&self) -> &str {
+    pub(in crate::tools) fn text(&self) -> &str {
         self.0.get()
     }
 }

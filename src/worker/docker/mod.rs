@@ -11,7 +11,7 @@ mod words;
 
 use std::path::PathBuf;
 
-use super::plan::{Plan, Step};
+use super::plan::{DOCKER_CODES, Plan, Step};
 use super::task::Task;
 
 /// Runs an image of a registry.
@@ -55,7 +55,7 @@ impl Docker {
         };
         let run = execute::arguments(self, &task.payload, &name, &image)?;
         steps.push(Step { gives_result: true, ..self.step(run) });
-        Ok(Plan { steps, cleanup, remarks: fields::remarks(&task.payload) })
+        Ok(Plan { steps, cleanup, remarks: fields::remarks(&task.payload), machine_codes: DOCKER_CODES })
     }
 
     fn step(&self, arguments: Vec<String>) -> Step {

@@ -65,8 +65,9 @@ pub(crate) fn now() -> Now {
 pub(crate) async fn answer_own(core: &Rc<CoreState>, queue: &TaskQueue, request: &[u8]) -> Answered {
     let tools = Tools { core };
     let caller = Caller { remote: None, now: now() };
-    let answered =
-        queue.answer(request, &caller, &Services { tools: &tools, store: core.store.as_ref() }).await;
+    let answered = queue
+        .answer(request, &caller, &Services { tools: &tools, store: core.store.as_ref(), fetches: None })
+        .await;
     if let Some(limit) = answered.limit {
         core.metrics().hit(limit);
     }
@@ -84,7 +85,8 @@ impl TaskQueueHost {
         let _counted = InProgress::new(self.core.metrics());
         let tools = Tools { core: &self.core };
         let caller = Caller { remote: Some(remote), now };
-        let services = Services { tools: &tools, store: self.core.store.as_ref() };
+        let services =
+            Services { tools: &tools, store: self.core.store.as_ref(), fetches: Some(&self.core.errands) };
         let answering = AssertUnwindSafe(self.queue.answer(request, &caller, &services));
         let answered = answering.catch_unwind().await.unwrap_or_else(|_| {
             self.core.metrics().panicked();
