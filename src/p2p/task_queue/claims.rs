@@ -1,7 +1,7 @@
 //! `claim` and `claim_many`: who claims, and which tasks it owns.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use super::Caller;
 use super::fields::{Field, Fields};
 use super::queue::TaskQueue;
 use super::refusal::Refusal;
+use crate::limits::Limit;
 use crate::mcp::lock;
 use crate::queue::{Candidate, Claim, Settings};
 use crate::scheduler::{Owners, task_hash};
@@ -73,6 +74,8 @@ pub(super) struct Ownership<'a> {
 struct Seen {
     at: Instant,
     owners: Owners,
+    /// Those that no task is kept for: they were not heard of for as long as one would be.
+    silent: HashSet<Box<str>>,
 }
 
 impl<'a> Ownership<'a> {
@@ -80,7 +83,7 @@ impl<'a> Ownership<'a> {
         Ownership { queue, peer, seen: RefCell::default() }
     }
 
-    /// Whether the claim's peer owns the task.
+    /// Whether the claim's peer owns the task, or somebody who would not come for it.
     pub(super) fn owns(&self, candidate: &Candidate) -> bool {
         let mut seen = self.seen.borrow_mut();
         let seen = match &mut *seen {
@@ -92,14 +95,22 @@ impl<'a> Ownership<'a> {
             return true;
         }
         let hash = task_hash(&candidate.id.to_string(), &candidate.task_type, &candidate.model_name);
-        seen.owners.owner(&hash) == Some(&*self.peer)
+        let owner = seen.owners.owner(&hash);
+        owner == Some(&*self.peer) || owner.is_some_and(|owner| seen.silent.contains(owner))
     }
 
     fn look(&self) -> Seen {
         let at = Instant::now();
         let state = lock(&self.queue.state);
-        let alive = state.members.alive(at, self.queue.options.peer_timeout);
-        let mut peers: Vec<Box<str>> = alive.map(|member| member.peer_id.clone()).collect();
+        let options = &self.queue.options;
+        let hold = options.limits.duration(Limit::OwnershipHoldTime);
+        let (mut peers, mut silent) = (Vec::<Box<str>>::new(), HashSet::new());
+        for (member, is_heard) in state.members.owners(at, options.peer_timeout, hold) {
+            peers.push(member.peer_id.clone());
+            if !is_heard {
+                silent.insert(member.peer_id.clone());
+            }
+        }
         if !peers.iter().any(|peer| **peer == *self.peer) {
             peers.push((&*self.peer).into());
         }
@@ -108,9 +119,9 @@ impl<'a> Ownership<'a> {
         drop(state);
         if is_alone {
             // It owns everything, whatever the digests are.
-            return Seen { at, owners: Owners::new("", []) };
+            return Seen { at, owners: Owners::new("", []), silent };
         }
         // The digests of many peers take a while, which nobody else should wait for.
-        Seen { at, owners: Owners::new(&clock, peers) }
+        Seen { at, owners: Owners::new(&clock, peers), silent }
     }
 }

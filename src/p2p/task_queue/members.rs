@@ -127,6 +127,21 @@ impl Members {
             .take_while(move |entry| now.saturating_duration_since(entry.heard_at) <= timeout)
             .map(|entry| &entry.member)
     }
+
+    /// Those that tasks are shared out to, with whether they were heard of within `hold`. Only a connection makes a peer:
+    /// whoever calls this node's own tools works for this node, under a name that may be gone the next moment.
+    pub(super) fn owners(
+        &self,
+        now: Instant,
+        timeout: Duration,
+        hold: Duration,
+    ) -> impl Iterator<Item = (&Arc<Member>, bool)> {
+        let alive = self.alive(now, timeout).filter(|member| !member.transport_peer_id.is_empty());
+        alive.map(move |member| {
+            let heard_at = self.by_id.get(&*member.peer_id).map_or(now, |entry| entry.heard_at);
+            (member, now.saturating_duration_since(heard_at) <= hold)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod fields;
 pub(crate) mod fuzz;
 mod members;
 mod operations;
+#[cfg(test)]
+mod owner_tests;
 mod peers;
 mod queue;
 mod readable;

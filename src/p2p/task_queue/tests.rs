@@ -58,7 +58,7 @@ fn ask(queue: &TaskQueue, remote: &Remote, request: &Value) -> (Value, Answered)
     ask_of(queue, Some(remote), None, request)
 }
 
-fn ask_of(
+pub(super) fn ask_of(
     queue: &TaskQueue,
     remote: Option<&Remote>,
     store: Option<&LocalStore>,
