@@ -22,6 +22,22 @@ load --connections 4 --message-bytes 100000
 load --connections 16 --era 2025-11-25
 load --connections 16 --era 2025-06-18 --sessions shared --pipeline 4
 stop_server
+# One core for the server and another for the generator, where there are two: figures to compare, and no check of them.
+mapfile -t cpus < <(taskset -cp $$ | sed 's/.*: //' | python3 -c '
+for part in input().split(","):
+    first, _, last = part.partition("-")
+    print(*range(int(first), int(last or first) + 1), sep="\n")')
+for mode in none always; do
+    start_server "$server" --cores "${cpus[0]}" --journal-mode "$mode"
+    target=${url#http://}
+    for round in submit cycle; do
+        echo "+ ringmesh-loadtest queue --round $round, journal mode $mode"
+        timeout 60 "$generator" queue --target "${target%%/*}" --protocol tools --round "$round" --connections 64 \
+            --cpu "${cpus[-1]}" --server-pid "$server_pid" --warmup-s 0.2 --duration-s 1
+        passed=$((passed + 1))
+    done
+    stop_server
+done
 start_node "$server"
 for mode in stream-per-request long-lived; do
     echo "+ ringmesh-loadtest p2p --mode $mode"
