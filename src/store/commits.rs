@@ -12,7 +12,7 @@ use super::local::LocalStore;
 use super::reply::{Answer, Awaited, Kept, Reply, reply};
 use super::{Store, StoreError};
 use crate::journal::{AppendError, Driver, Durable, JournalError, Log, Poisoned, Record, is_full};
-use crate::queue::{self, Change, Committed, Wake};
+use crate::queue::{self, Change};
 use crate::runtime::{self, log_file::JournalFolder};
 
 /// Which machine a change belongs to.
@@ -329,99 +329,4 @@ impl LocalStore {
             flying.reply.give(fate.map(|()| answer).map_err(StoreError::from));
         }
     }
-}
-
-impl Store {
-    /// Commits or undoes changes whose fates are known; the answers, in the same order.
-    fn commit_all<'a>(
-        &self,
-        fates: impl Iterator<Item = (Machine, u64, &'a Result<(), AppendError>)>,
-    ) -> Vec<Option<Answer>> {
-        let now = self.now();
-        let (mut answers, mut wakes) = (Vec::new(), Vec::new());
-        let (mut queue, mut due) = (None, None::<i64>);
-        for (machine, sequence, fate) in fates {
-            let answer = match (machine, fate) {
-                (Machine::Queue, Ok(())) => {
-                    let queue = queue.get_or_insert_with(|| self.queue.lock());
-                    queue.commit(sequence, now).map(|Committed { answer, wakes: more }| {
-                        wakes.extend(more);
-                        Answer::Queue(answer)
-                    })
-                }
-                (Machine::Queue, Err(error)) if is_refusal(error) => {
-                    let queue = queue.get_or_insert_with(|| self.queue.lock());
-                    wakes.extend(queue.abort(sequence, now));
-                    None
-                }
-                (Machine::Cache(shard), Ok(())) => {
-                    let mut cache = self.caches[shard].lock();
-                    cache.commit(sequence);
-                    due = due.into_iter().chain(cache.next_due()).min();
-                    wakes.push(Wake::Sequence(sequence));
-                    None
-                }
-                (Machine::Cache(shard), Err(error)) if is_refusal(error) => {
-                    self.caches[shard].lock().abort(sequence);
-                    wakes.push(Wake::Sequence(sequence));
-                    None
-                }
-                (Machine::Workflows, Ok(())) => {
-                    wakes.push(Wake::Sequence(sequence));
-                    self.commit_workflows(sequence).map(Answer::Workflows)
-                }
-                (Machine::Workflows, Err(error)) if is_refusal(error) => {
-                    wakes.push(Wake::Sequence(sequence));
-                    self.workflows.lock().abort(sequence);
-                    None
-                }
-                // Nobody knows whether it is kept, so nobody sees it before the next start.
-                _ => None,
-            };
-            answers.push(answer);
-        }
-        let due = due.into_iter().chain(queue.as_ref().and_then(|queue| queue.next_due())).min();
-        drop(queue);
-        self.due.note(due);
-        self.wake(wakes);
-        answers
-    }
-
-    fn commit(&self, machine: Machine, sequence: u64) -> Option<Answer> {
-        self.commit_all([(machine, sequence, &Ok(()))].into_iter()).pop().flatten()
-    }
-
-    /// Undoes a change whose record no log has taken.
-    fn give_up(&self, machine: Machine, sequence: u64) {
-        self.commit_all([(machine, sequence, &Err(AppendError::Busy))].into_iter());
-    }
-
-    /// Tells everybody whom changes concern.
-    pub(super) fn wake(&self, wakes: Vec<Wake>) {
-        self.changes.say(wakes.iter().filter_map(|wake| match wake {
-            Wake::Changed(task) => Some(*task),
-            _ => None,
-        }));
-        let (waited_for, met) = (self.waiters.count() > 0, self.meeting.count() > 0);
-        if !waited_for && !met {
-            return;
-        }
-        for wake in wakes {
-            match wake {
-                Wake::Sequence(_) if met => self.meeting.wake(&wake),
-                Wake::Type(task_type) if waited_for => self.waiters.wake_one(&task_type),
-                Wake::Some(task_type) if waited_for => {
-                    self.waiters.wake(&Wake::Type(task_type));
-                    self.waiters.wake(&Wake::AnyType);
-                }
-                Wake::Task(_) if waited_for => self.waiters.wake(&wake),
-                _ => {}
-            }
-        }
-    }
-}
-
-/// Whether nothing was written of the record.
-fn is_refusal(error: &AppendError) -> bool {
-    matches!(error, AppendError::DiskFull | AppendError::Busy | AppendError::TooLarge(_))
 }

@@ -11,10 +11,11 @@
 //! - `local.rs`: what one core asks; `claims.rs`: claims and everything else that waits, `returns.rs`: claims
 //!   that nobody heard of; `values.rs`: the cache;
 //!   `workflows.rs`: the workflow tasks.
-//! - `commits.rs`, `reply.rs`: from a reserved change to its answer. `lock.rs`: a lock that is held for moments.
+//! - `commits.rs`, `apply.rs`, `reply.rs`: from a reserved change to its answer. `lock.rs`: a lock that is held for moments.
 //! - `upkeep.rs`: what time brings about; `snapshots.rs`: bounding recovery. One core does both for all.
 //! - `stats.rs`: what there is, for the metrics. `changes.rs`: telling others which tasks changed.
 
+mod apply;
 mod changes;
 mod claims;
 mod commits;

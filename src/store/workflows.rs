@@ -210,9 +210,15 @@ impl Workflows {
 }
 
 impl Store {
-    /// Commits a change of the workflow scheduler that is durable; its answer.
-    pub(super) fn commit_workflows(&self, sequence: u64) -> Option<Answer> {
-        let committed = self.workflows.lock().commit(sequence)?;
+    /// Commits a change of the workflow scheduler, or undoes it; its answer.
+    pub(super) fn apply_to_workflows(&self, sequence: u64, is_kept: bool) -> Option<Answer> {
+        let mut scheduler = self.workflows.lock();
+        if !is_kept {
+            scheduler.abort(sequence);
+            return None;
+        }
+        let committed = scheduler.commit(sequence)?;
+        drop(scheduler);
         if let Answer::Ticked(Ticked { taken_over, overdue, removed }) = committed.answer {
             add(&self.workflow_counts.taken_over, taken_over);
             add(&self.workflow_counts.overdue, overdue);
