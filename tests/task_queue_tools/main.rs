@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 
+mod bounds;
 #[path = "../common/mod.rs"]
 mod common;
 mod offered;
+#[path = "../common/peer.rs"]
+mod peer;
 mod peers;
 mod refusals;
 mod resources;
