@@ -1,7 +1,11 @@
 //! The tools of the task queue from outside: every tool over HTTP, answered by the server itself and, where it takes a
 //! peer, by a second server over libp2p; tasks as resources; and the tools of workflows.
 
-#![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+#![allow(
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "tests say what they expect by unwrapping it, and this file is the whole crate"
+)]
 
 mod bounds;
 #[path = "../common/mod.rs"]
