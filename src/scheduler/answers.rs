@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::MerkleClock;
 use super::machine::Scheduler;
-use super::request::{Answer, NextTask, Refusal, Submitted};
+use super::request::{NextTask, Refusal, Submitted};
 use crate::queue::Now;
 
 /// A peer that was heard of.
@@ -92,32 +92,23 @@ pub struct FailedAnswer {
     pub message: String,
 }
 
-/// The answer of one of the tools that change tasks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum ToolAnswer {
-    /// Of `p2p_submit_task`.
-    Submit(SubmitAnswer),
-    /// Of `p2p_get_next_task`.
-    Next(NextAnswer),
-    /// Of `p2p_mark_task_complete`.
-    Complete(CompleteAnswer),
+impl From<Submitted> for SubmitAnswer {
+    fn from(submitted: Submitted) -> SubmitAnswer {
+        SubmitAnswer { success: true, submitted }
+    }
 }
 
-impl ToolAnswer {
-    /// What a tool says of an answer of the scheduler; `None` for answers that no tool gives.
-    pub fn of(answer: Answer) -> Option<ToolAnswer> {
-        Some(match answer {
-            Answer::Submitted(submitted) => ToolAnswer::Submit(SubmitAnswer { success: true, submitted }),
-            Answer::Next(task) => {
-                let message = task.is_none().then_some("this node has no task to give out now");
-                ToolAnswer::Next(NextAnswer { success: true, task, message })
-            }
-            Answer::Completed { task_id, already } => {
-                ToolAnswer::Complete(CompleteAnswer { success: true, task_id, already_completed: already })
-            }
-            Answer::Merged(_) | Answer::Ticked(_) | Answer::Heard => return None,
-        })
+impl From<Option<NextTask>> for NextAnswer {
+    fn from(task: Option<NextTask>) -> NextAnswer {
+        let message = task.is_none().then_some("this node has no task to give out now");
+        NextAnswer { success: true, task, message }
+    }
+}
+
+impl CompleteAnswer {
+    /// Of this task, which was done before or is so now.
+    pub fn new(task_id: impl Into<Box<str>>, already_completed: bool) -> CompleteAnswer {
+        CompleteAnswer { success: true, task_id: task_id.into(), already_completed }
     }
 }
 

@@ -68,7 +68,6 @@ mod work;
 
 pub use answers::{
     CompleteAnswer, FailedAnswer, KnownPeer, NextAnswer, PeerStateAnswer, StatusAnswer, SubmitAnswer,
-    ToolAnswer,
 };
 pub use clock::{MAX_COUNT, MAX_NODE_ID_BYTES, MerkleClock};
 pub use exchange::Heard;

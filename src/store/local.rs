@@ -211,17 +211,28 @@ impl LocalStore {
         &self,
         mut ask: impl FnMut(&mut Queue, Now) -> Asked,
     ) -> Result<Answer, StoreError> {
+        let asked = |now| Ok(ask(&mut self.0.store.queue.lock(), now)?);
+        self.decide(Machine::Queue, asked, |answer| match answer {
+            reply::Answer::Queue(answer) => Some(answer),
+            reply::Answer::Workflows(_) => None,
+        })
+        .await
+    }
+
+    /// Asks a machine until it says yes or no, and has the change kept that it comes to. `said` is the machine's own kind of
+    /// answer.
+    pub(super) async fn decide<A>(
+        &self,
+        machine: Machine,
+        mut ask: impl FnMut(Now) -> Result<Step<A>, StoreError>,
+        said: impl FnOnce(reply::Answer) -> Option<A>,
+    ) -> Result<A, StoreError> {
         let mut met = None;
         loop {
-            let now = self.now();
-            let asked = ask(&mut self.0.store.queue.lock(), now)?;
-            match asked {
+            match ask(self.now())? {
                 Step::Done(answer) => return Ok(answer),
                 Step::Change(change) => {
-                    return match self.keep(Machine::Queue, change).await? {
-                        Some(reply::Answer::Queue(answer)) => Ok(answer),
-                        _ => Err(StoreError::Closed),
-                    };
+                    return self.keep(machine, change).await?.and_then(said).ok_or(StoreError::Closed);
                 }
                 Step::Wait(sequence) => self.meet(&mut met, sequence).await?,
             }

@@ -11,7 +11,7 @@ use crate::queue::Now;
 use crate::runtime;
 use crate::scheduler::{
     Ack, Answer, Asked, Beat, Fetch, Fetched, Heard, KnownPeer, Merged, MerkleClock, NextTask, PeerBeat,
-    PeerClock, Scheduler, StatusAnswer, Step, Submit, Submitted, Ticked,
+    PeerClock, Scheduler, StatusAnswer, Submit, Submitted, Ticked,
 };
 
 /// Between two looks at the time.
@@ -192,20 +192,12 @@ impl Workflows {
 
     /// Asks the scheduler until it says yes or no, and has the change kept that it comes to.
     async fn ask(&self, mut ask: impl FnMut(&mut Scheduler, Now) -> Asked) -> Result<Answer, StoreError> {
-        let mut met = None;
-        loop {
-            let asked = ask(&mut self.0.store().workflows.lock(), self.0.now())?;
-            match asked {
-                Step::Done(answer) => return Ok(answer),
-                Step::Change(change) => {
-                    return match self.0.keep(Machine::Workflows, change).await? {
-                        Some(reply::Answer::Workflows(answer)) => Ok(answer),
-                        _ => Err(StoreError::Closed),
-                    };
-                }
-                Step::Wait(sequence) => self.0.meet(&mut met, sequence).await?,
-            }
-        }
+        let asked = |now| Ok(ask(&mut self.0.store().workflows.lock(), now)?);
+        let said = |answer| match answer {
+            reply::Answer::Workflows(answer) => Some(answer),
+            reply::Answer::Queue(_) => None,
+        };
+        self.0.decide(Machine::Workflows, asked, said).await
     }
 }
 

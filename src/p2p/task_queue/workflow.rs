@@ -60,9 +60,9 @@ impl TaskQueue {
             self.object(|object| {
                 object.raw("ok", "true");
                 object.string("feed", &fetched.feed);
-                object.value("after", &fetched.after);
+                object.number("after", fetched.after);
                 object.value("tasks", &fetched.tasks);
-                object.value("through", &fetched.through);
+                object.number("through", fetched.through);
                 object.value("more", &fetched.more);
             })
         } else {
@@ -71,7 +71,7 @@ impl TaskQueue {
             self.object(|object| {
                 object.raw("ok", "true");
                 object.string("feed", &ack.feed);
-                object.value("through", &ack.through);
+                object.number("through", ack.through);
             })
         };
         Ok((json, None))
@@ -92,7 +92,7 @@ impl TaskQueue {
             object.string("op", op);
             object.string("peer_id", self.peer_id());
             object.string("feed", feed);
-            object.value(place.0, &place.1);
+            object.number(place.0, place.1);
             object.maybe("token", token);
         });
         let mut line = line.into_bytes();

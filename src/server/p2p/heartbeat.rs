@@ -9,14 +9,13 @@ use std::time::{Duration, Instant};
 
 use futures_lite::{FutureExt as _, future};
 
-use super::P2p;
 use super::beats::Beats;
 use super::setup::HEARTBEAT_SENT_INDEX;
 use super::task_queue::now;
-use crate::p2p::address::PeerAddress;
+use super::{P2p, reach};
 use crate::p2p::node::{DialError, Node};
 use crate::p2p::outbound::DialTarget;
-use crate::p2p::peers::{Moment, PeerInfo};
+use crate::p2p::peers::Moment;
 use crate::p2p::rpc_client::{RpcOptions, call_line};
 use crate::p2p::{LocalBoxFuture, PeerId, Remote, TASK_QUEUE_PROTOCOL};
 use crate::runtime::{self, Scope};
@@ -148,7 +147,7 @@ fn targets(node: &Node, p2p: &P2p, beats: &Beats) -> Vec<DialTarget> {
         let speaks = peer.protocols.iter().any(|name| name == TASK_QUEUE_PROTOCOL);
         speaks && !options.bootstrap.iter().any(|named| named.peer_id == peer.peer_id)
     });
-    let reachable = known.filter_map(|peer| reach(node, p2p, peer));
+    let reachable = known.filter_map(|peer| reach::at(p2p, node, peer.peer_id, peer.addresses));
     targets.extend(reachable.take(MAX_KNOWN_ASKED));
     let is_due = |target: &DialTarget| {
         let peer = &target.address().peer_id;
@@ -156,11 +155,4 @@ fn targets(node: &Node, p2p: &P2p, beats: &Beats) -> Vec<DialTarget> {
     };
     targets.retain(is_due);
     targets
-}
-
-/// How a known peer is reached: over the connection that this core has to it, or at an address that may be dialled.
-fn reach(node: &Node, p2p: &P2p, peer: PeerInfo) -> Option<DialTarget> {
-    let connected = node.is_connected(&peer.peer_id);
-    let announced = |address| p2p.outbound.announced(PeerAddress { address, peer_id: peer.peer_id });
-    peer.addresses.into_iter().map(announced).find(|target| connected || target.check().is_ok())
 }

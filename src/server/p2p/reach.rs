@@ -3,11 +3,11 @@
 use std::net::SocketAddr;
 
 use super::P2p;
-use crate::p2p::PeerId;
 use crate::p2p::address::{PeerAddress, multiaddr};
 use crate::p2p::node::Node;
 use crate::p2p::outbound::DialTarget;
 use crate::p2p::peers::Moment;
+use crate::p2p::{Multiaddr, PeerId};
 
 /// Where the operator says; else over the connection that this core has, or at an address that the peer announced and that
 /// may be dialled. `connected_from` stands for the connection of a peer that announces no address.
@@ -21,10 +21,20 @@ pub(in crate::server) fn find(
     if let Some(address) = bootstrap {
         return Some(DialTarget::written(address.clone()));
     }
-    let connected = node.is_connected(&peer);
     let info = p2p.node.peers().find(&peer, Moment::now());
     let announced = info.map(|info| info.addresses).unwrap_or_default();
-    let from = connected_from.filter(|_| connected).map(multiaddr);
+    let from = connected_from.filter(|_| node.is_connected(&peer)).map(multiaddr);
+    at(p2p, node, peer, announced.into_iter().chain(from))
+}
+
+/// At one of its addresses: over the connection that this core has to the peer, or where it may be dialled.
+pub(super) fn at(
+    p2p: &P2p,
+    node: &Node,
+    peer: PeerId,
+    addresses: impl IntoIterator<Item = Multiaddr>,
+) -> Option<DialTarget> {
+    let connected = node.is_connected(&peer);
     let judged = |address| p2p.outbound.announced(PeerAddress { address, peer_id: peer });
-    announced.into_iter().chain(from).map(judged).find(|target| connected || target.check().is_ok())
+    addresses.into_iter().map(judged).find(|target| connected || target.check().is_ok())
 }

@@ -45,7 +45,7 @@ impl Ask for Submit {
         };
         let submitted = here.workflows.submit(submit).await?;
         here.node.tell(&submitted.owner);
-        Ok(SubmitAnswer { success: true, submitted })
+        Ok(submitted.into())
     }
 }
 
@@ -61,9 +61,7 @@ impl Ask for Next {
     const EFFECT: Effect = Effect::Adds;
 
     async fn answer(self, here: &Here) -> Result<NextAnswer, Failure> {
-        let task = here.workflows.next().await?;
-        let message = task.is_none().then_some("this node has no task to give out now");
-        Ok(NextAnswer { success: true, task, message })
+        Ok(here.workflows.next().await?.into())
     }
 }
 
@@ -86,6 +84,6 @@ impl Ask for Complete {
         if let Some(submitter) = here.workflows.submitter(&self.task_id).filter(|_| !already_completed) {
             here.node.tell(&submitter);
         }
-        Ok(CompleteAnswer { success: true, task_id: self.task_id.into(), already_completed })
+        Ok(CompleteAnswer::new(self.task_id, already_completed))
     }
 }
