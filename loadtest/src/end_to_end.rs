@@ -7,15 +7,15 @@ use std::time::Duration;
 use clap::Parser;
 
 use crate::options::Cli;
-use crate::report::Report;
 use crate::request::find;
 use crate::run::{self, Job};
+use crate::run_result::RunResult;
 
 /// What a small server does with the text of its n-th call.
 type Twist = fn(n: usize, text: &str) -> Option<String>;
 
 /// Runs the generator for a moment against a server with a twist.
-fn load(twist: Twist, flags: &[&str]) -> Report {
+fn load(twist: Twist, flags: &[&str]) -> RunResult {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let target = listener.local_addr().unwrap().to_string();
     // The thread ends with the test process; it only blocks in accept.

@@ -1,7 +1,7 @@
 //! The command `ringmesh-loadtest`: loads an MCP server, checks every answer and says what it cost.
 //!
 //! The main path: [`options`] → [`run`] → one [`worker`] a thread → one [`lane`] a connection → [`checker`] →
-//! [`report`]. [`compare`] repeats that over several servers.
+//! [`run_result`]. [`compare`] repeats that over several servers.
 
 mod answer;
 mod checker;
@@ -15,9 +15,9 @@ mod p2p;
 mod probe;
 mod procfs;
 mod queue;
-mod report;
 mod request;
 mod run;
+mod run_result;
 mod stats;
 mod values;
 mod worker;

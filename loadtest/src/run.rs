@@ -11,8 +11,8 @@ use crate::checker::Rule;
 use crate::gate::{Gate, Phase};
 use crate::options::{LoadArgs, Shape};
 use crate::procfs::Sample;
-use crate::report::Report;
 use crate::request::{FIRST_ID, ID_END, Template};
+use crate::run_result::RunResult;
 use crate::stats::Stats;
 use crate::values::Target;
 use crate::worker::{self, Plan};
@@ -60,7 +60,7 @@ impl Job {
 }
 
 /// Runs the load and reports; an error means that nothing could be measured.
-pub(crate) fn run(job: &Job) -> Result<Report, String> {
+pub(crate) fn run(job: &Job) -> Result<RunResult, String> {
     if let Some(pid) = job.server_pid {
         Sample::of(pid).map_err(|error| format!("--server-pid {pid}: {error}"))?;
     }
@@ -98,7 +98,7 @@ fn measure(
     workers: Vec<ExecutorHandle<Stats>>,
     all_ready: &Receiver<()>,
     gate: &Gate,
-) -> Result<Report, String> {
+) -> Result<RunResult, String> {
     let deadline = Instant::now() + READY_WITHIN;
     for _ in &workers {
         // A thread that ended early has dropped its sender; joining it below tells why.
@@ -123,7 +123,7 @@ fn measure(
     let own = own_before.zip(own_after).map(|(before, after)| after.since(&before));
     let server =
         server_before.zip(server_after).map(|(before, after)| (after.since(&before), after.rss_bytes));
-    Ok(Report::new(job, &stats, measured, own.as_ref(), server))
+    Ok(RunResult::new(job, &stats, measured, own.as_ref(), server))
 }
 
 /// The part of `total` that falls to one of `parts`.

@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::options::{CompareArgs, Era, Shape};
-use crate::report::Report;
 use crate::run::{self, Job};
+use crate::run_result::RunResult;
 use crate::values::{CpuList, Load, NamedCommand, Target};
 use machine::Machine;
 use server::{Fill, Idle, Server, free_port};
@@ -43,7 +43,7 @@ pub(crate) struct Subject {
 pub(crate) struct LoadResult {
     pub(crate) load: Load,
     /// `rounds[round][subject]`
-    pub(crate) rounds: Vec<Vec<Report>>,
+    pub(crate) rounds: Vec<Vec<RunResult>>,
 }
 
 /// What one server costs before anybody uses it.
@@ -126,10 +126,10 @@ struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    fn rounds(&mut self, subjects: &[Subject], load: Load) -> Result<Vec<Vec<Report>>, String> {
+    fn rounds(&mut self, subjects: &[Subject], load: Load) -> Result<Vec<Vec<RunResult>>, String> {
         let mut rounds = Vec::new();
         for round in 0..self.args.rounds {
-            let mut reports: Vec<Option<Report>> = subjects.iter().map(|_| None).collect();
+            let mut reports: Vec<Option<RunResult>> = subjects.iter().map(|_| None).collect();
             let forward = round % 2 == 0;
             for step in 0..subjects.len() {
                 let at = if forward { step } else { subjects.len() - 1 - step };
@@ -143,7 +143,7 @@ impl Bench<'_> {
     }
 
     /// One run against a fresh, pinned process.
-    fn once(&mut self, subject: &Subject, load: Load) -> Result<Report, String> {
+    fn once(&mut self, subject: &Subject, load: Load) -> Result<RunResult, String> {
         let fill = self.fill()?;
         let mut job = self.job(subject, &fill, load)?;
         let server = Server::start(&subject.command, &fill, Some(self.args.server_cpu), &job)?;
@@ -201,7 +201,7 @@ impl Bench<'_> {
     clippy::print_stderr,
     reason = "progress of a command goes to the terminal, its result to standard output"
 )]
-fn progress(subject: &Subject, load: Load, round: u32, report: &Report) {
+fn progress(subject: &Subject, load: Load, round: u32, report: &RunResult) {
     eprintln!(
         "round {} {:>4}x{:<3} {:<16} {:>9.0}/s {:>7.2} us CPU/request{}",
         round + 1,

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{Comparison, LoadResult};
-use crate::report::Report;
+use crate::run_result::RunResult;
 use crate::stats::Spread;
 
 /// The whole comparison as Markdown.
@@ -63,7 +63,7 @@ fn figures(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std:
     )?;
     writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
     for (at, subject) in comparison.subjects.iter().enumerate() {
-        let cell = |digits: usize, figure: fn(&Report) -> Option<f64>| {
+        let cell = |digits: usize, figure: fn(&RunResult) -> Option<f64>| {
             let runs = load.rounds.iter().map(|round| &round[at]).filter(|report| !report.void);
             spread(runs.filter_map(figure), digits)
         };
@@ -89,7 +89,7 @@ fn ratios(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std::
     let Some(first) = comparison.subjects.first() else { return Ok(()) };
     for (at, other) in comparison.subjects.iter().enumerate().skip(1) {
         let good = || load.rounds.iter().filter(|round| !round[0].void && !round[at].void);
-        let ratio = |figure: fn(&Report) -> Option<f64>| {
+        let ratio = |figure: fn(&RunResult) -> Option<f64>| {
             spread(good().filter_map(|round| Some(figure(&round[0])? / figure(&round[at])?)), 3)
         };
         writeln!(
@@ -132,7 +132,7 @@ fn idle(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     Ok(())
 }
 
-fn cpu(report: &Report) -> Option<f64> {
+fn cpu(report: &RunResult) -> Option<f64> {
     report.server.as_ref().map(|server| server.cpu_us_per_request)
 }
 

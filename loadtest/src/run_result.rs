@@ -16,7 +16,7 @@ const GENERATOR_BUSY_SHARE: f64 = 0.95;
 
 /// The figures of one run.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Report {
+pub(crate) struct RunResult {
     /// Whether the figures must not be used: an answer was wrong or missing.
     pub(crate) void: bool,
     /// What a reader must know before using the figures.
@@ -72,7 +72,7 @@ pub(crate) struct GeneratorUsage {
     pub(crate) slow_checks: u64,
 }
 
-impl Report {
+impl RunResult {
     /// Puts the counts and samples of a run together.
     pub(crate) fn new(
         job: &Job,
@@ -156,7 +156,7 @@ fn us(value: Option<f64>) -> String {
     value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
 }
 
-impl Report {
+impl RunResult {
     fn write_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shape = &self.shape;
         writeln!(f, "{} (MCP {}), closed loop", self.target, shape.era.version())?;
@@ -173,7 +173,7 @@ impl Report {
     }
 }
 
-impl Display for Report {
+impl Display for RunResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.write_load(f)?;
         writeln!(f, "requests    {:>12}  {:.0}/s", self.requests, self.requests_per_second)?;
