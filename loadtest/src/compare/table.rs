@@ -1,9 +1,12 @@
-//! The comparison as Markdown tables.
+//! The comparison as Markdown: the verdicts first, then the figures they come from.
 
 use std::fmt::Write;
 
-use super::{Comparison, LoadResult};
-use crate::run_result::RunResult;
+use super::bench::CellResult;
+use super::figures::Metric;
+use super::plan::{Layout, Pace};
+use super::verdict::{LEAST_ROUNDS, Paired, Verdict};
+use super::{Comparison, MAX_IDLE_SHARE};
 use crate::stats::Spread;
 
 /// The whole comparison as Markdown.
@@ -11,146 +14,158 @@ pub(super) fn markdown(comparison: &Comparison) -> String {
     let mut out = String::new();
     // Writing to a String cannot fail.
     let _ = heading(&mut out, comparison);
-    for load in &comparison.loads {
-        let _ = figures(&mut out, comparison, load);
-        let _ = ratios(&mut out, comparison, load);
+    for layout in comparison.layouts() {
+        let _ = writeln!(out, "\n## {}\n\n{}.", title(layout), capital(&comparison.cpus.words(layout)));
+        for right in 1..comparison.subjects.len() {
+            let _ = verdicts(&mut out, comparison, layout, right);
+        }
+        let _ = figures(&mut out, comparison, layout);
     }
-    let _ = idle(&mut out, comparison);
+    let _ = notes(&mut out, comparison);
     out
+}
+
+fn title(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Apart => "A core each",
+        Layout::Shared => "Shared cores",
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     let machine = &comparison.machine;
+    let names: Vec<&str> = comparison.subjects.iter().map(|subject| subject.name.as_str()).collect();
+    writeln!(out, "# {}\n", names.join(" against "))?;
     writeln!(out, "Machine: {}, {} cpus, Linux {}.", machine.cpu_model, machine.cpus, machine.kernel)?;
+    writeln!(out, "Commit: {}. Journal mode `{}`.", machine.commit, comparison.journal_mode)?;
     writeln!(
         out,
-        "Commit: {}. Server on cpu {} with all its threads.",
-        machine.commit, comparison.server_cpu
+        "{} rounds of {:.1} s after {:.1} s of warm-up, interleaved A B B A …, seed {}; the servers stay up. Before it, all \
+         answers were checked to be equal.",
+        comparison.rounds, comparison.duration_s, comparison.warmup_s, comparison.seed
     )?;
-    let shape = &comparison.shape;
-    let cpus = shape.cpu.iter().flat_map(|list| &list.0).map(usize::to_string).collect::<Vec<_>>().join(",");
-    writeln!(
-        out,
-        "Generator on cpu {cpus}; MCP {} where the name says no other, tool `{}`, {} B message; {:.1} s measured after \
-         {:.1} s of warm-up.",
-        shape.era.version(),
-        shape.tool,
-        shape.message_bytes,
-        shape.duration_s.as_secs_f64(),
-        shape.warmup_s.as_secs_f64()
-    )?;
+    if comparison.rounds < LEAST_ROUNDS {
+        writeln!(out, "\n**Only {} rounds, by --rounds: at least {LEAST_ROUNDS} are a comparison.**", comparison.rounds)?;
+    }
     writeln!(out, "\nCommand:\n\n```sh\n{}\n```", machine.command)?;
-    match comparison.void_runs() {
-        0 => Ok(()),
-        runs => {
-            writeln!(out, "\n**{runs} runs were void and are left out of the figures; see compare.json.**")
-        }
-    }
-}
-
-/// Each server's medians with the smallest and largest of all rounds.
-fn figures(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std::fmt::Result {
-    let (connections, pipeline) = (load.load.connections, load.load.pipeline);
-    let runs = load.rounds.len();
     writeln!(
         out,
-        "\n### {connections} connections, {pipeline} in flight on each (median of {runs}, min–max)\n"
-    )?;
-    writeln!(
-        out,
-        "| server | requests/s | server CPU µs/request | p50 µs | p99 µs | voluntary switches/request | answer B \
-         | server's core | generator's core |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|---|---|")?;
-    for (at, subject) in comparison.subjects.iter().enumerate() {
-        let cell = |digits: usize, figure: fn(&RunResult) -> Option<f64>| {
-            let runs = load.rounds.iter().map(|round| &round[at]).filter(|report| !report.void);
-            spread(runs.filter_map(figure), digits)
-        };
-        writeln!(
-            out,
-            "| {} | {} | {} | {} | {} | {} | {} | {} % | {} % |",
-            subject.name,
-            cell(0, |report| Some(report.requests_per_second)),
-            cell(2, cpu),
-            cell(0, |report| report.latency_us.p50),
-            cell(0, |report| report.latency_us.p99),
-            cell(4, |report| Some(report.server.as_ref()?.voluntary_switches_per_request)),
-            load.rounds.first().map_or(0, |round| round[at].answer_bytes),
-            cell(0, |report| Some(report.server.as_ref()?.cpu_share * 100.0)),
-            cell(0, |report| Some(report.generator.busiest_share * 100.0)),
-        )?;
-    }
-    Ok(())
+        "\nA verdict is about the first server next to the other: the median of the ratios of paired rounds, in brackets its \
+         interval by the sign test (at least 95 %). Faster or slower is said where the interval leaves out 1 and the \
+         median is at least 3 % away from it; among many verdicts a few are chance. Fewer than 6 pairs are void. A request \
+         is one operation of the mix; a queue cycle is three calls. A server's CPU is that of its own process, in user and \
+         kernel mode."
+    )
 }
 
-/// The first server against each of the others, round by round.
-fn ratios(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std::fmt::Result {
-    let Some(first) = comparison.subjects.first() else { return Ok(()) };
-    for (at, other) in comparison.subjects.iter().enumerate().skip(1) {
-        let good = || load.rounds.iter().filter(|round| !round[0].void && !round[at].void);
-        let ratio = |figure: fn(&RunResult) -> Option<f64>| {
-            spread(good().filter_map(|round| Some(figure(&round[0])? / figure(&round[at])?)), 3)
-        };
-        writeln!(
-            out,
-            "\n{} / {}, run by run: throughput {}, server CPU {}, p50 {}, p99 {}.",
-            first.name,
-            other.name,
-            ratio(|report| Some(report.requests_per_second)),
-            ratio(cpu),
-            ratio(|report| report.latency_us.p50),
-            ratio(|report| report.latency_us.p99)
-        )?;
-    }
-    Ok(())
-}
-
-fn idle(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
-    if comparison.idle.is_empty() {
+/// One row a load, one column a metric.
+fn verdicts(out: &mut String, comparison: &Comparison, layout: Layout, right: usize) -> std::fmt::Result {
+    let of_both = |result: &&CellResult| result.cell.layout == layout && result.subjects.contains(&right);
+    let results: Vec<&CellResult> = comparison.results.iter().filter(of_both).collect();
+    if results.is_empty() {
         return Ok(());
     }
-    writeln!(out, "\n### Start and idle (not pinned)\n")?;
-    writeln!(
-        out,
-        "| server | command | first right answer ms | RSS MiB | CPU % of a core | switches/s | threads |"
-    )?;
-    writeln!(out, "|---|---|---|---|---|---|---|")?;
-    for result in &comparison.idle {
-        writeln!(
-            out,
-            "| {} | `{}` | {} | {:.2} | {:.3} | {:.1} | {} |",
-            result.name,
-            result.command,
-            spread(result.first_answer_ms.iter().copied(), 1),
-            result.idle.rss_bytes as f64 / f64::from(1 << 20),
-            result.idle.cpu_share * 100.0,
-            result.idle.voluntary_switches_per_second,
-            result.idle.threads
-        )?;
+    let [left, right_name] = [0, right].map(|at| comparison.subjects[at].name.as_str());
+    writeln!(out, "\n### {left} against {right_name}{}\n", mark(layout))?;
+    let names = Metric::JUDGED.map(Metric::name);
+    writeln!(out, "| load | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()))?;
+    for result in results {
+        let cells = Metric::JUDGED.map(|metric| verdict_cell(&comparison.paired(result, right, metric)));
+        writeln!(out, "| {} | {} |", load(result), cells.join(" | "))?;
     }
     Ok(())
 }
 
-fn cpu(report: &RunResult) -> Option<f64> {
-    report.server.as_ref().map(|server| server.cpu_us_per_request)
+fn verdict_cell(paired: &Paired) -> String {
+    let (Some(median), Some(low), Some(high)) = (paired.ratio_median, paired.ratio_low, paired.ratio_high) else {
+        return format!("{}, no pairs", paired.verdict.words());
+    };
+    let words = match paired.verdict {
+        Verdict::Faster | Verdict::Slower => format!("**{}**", paired.verdict.words()),
+        _ => paired.verdict.words().to_owned(),
+    };
+    let fewer = match paired.pairs == paired.rounds {
+        true => String::new(),
+        false => format!(", {} of {} pairs", paired.pairs, paired.rounds),
+    };
+    format!("{words} {median:.2} ({low:.2}–{high:.2}){fewer}")
+}
+
+/// What marks every table of a layout that is not the usual one.
+fn mark(layout: Layout) -> &'static str {
+    match layout {
+        Layout::Apart => "",
+        Layout::Shared => " (shared cores)",
+    }
+}
+
+fn load(result: &CellResult) -> String {
+    match (result.cell.pace, result.offered) {
+        (Pace::OfKnee(_), Some(offered)) => format!("{}: {offered:.0}/s offered", result.cell.words()),
+        _ => result.cell.words(),
+    }
+}
+
+/// Each server's medians with the smallest and the largest of its rounds that count.
+fn figures(out: &mut String, comparison: &Comparison, layout: Layout) -> std::fmt::Result {
+    writeln!(out, "\n### Figures{}: median (min–max)\n", mark(layout))?;
+    let columns = [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Switches, Metric::PerCpuSecond];
+    let names = columns.map(Metric::name);
+    writeln!(out, "| load | server | {} | remote node CPU µs/request | void |", names.join(" | "))?;
+    writeln!(out, "|---|---|{}---|---|", "---|".repeat(names.len()))?;
+    for result in comparison.results.iter().filter(|result| result.cell.layout == layout) {
+        for (at, subject) in result.subjects.iter().enumerate() {
+            let cells = columns.map(|metric| {
+                let digits = match metric {
+                    Metric::Cpu => 1,
+                    Metric::Switches => 3,
+                    _ => 0,
+                };
+                spread(result.series(*subject, metric).into_iter().flatten(), digits)
+            });
+            let runs = || result.rounds.iter().map(|round| &round[at]);
+            let remote = runs().filter(|run| run.figures.void_reasons.is_empty()).filter_map(|run| run.remote_cpu_us);
+            let void = runs().filter(|run| !run.figures.void_reasons.is_empty()).count();
+            writeln!(
+                out,
+                "| {} | {} | {} | {} | {void} of {} |",
+                load(result),
+                comparison.subjects[*subject].name,
+                cells.join(" | "),
+                spread(remote, 0),
+                result.rounds.len()
+            )?;
+        }
+    }
+    Ok(())
+}
+
+fn notes(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
+    writeln!(out, "\n## Notes\n")?;
+    let idle = comparison.results.iter().flat_map(CellResult::runs).map(|(_, _, run)| run.bystander_share);
+    let most = idle.fold(0.0, f64::max);
+    let judged = if most > MAX_IDLE_SHARE { "**more than a server that idles should**" } else { "as good as nothing" };
+    writeln!(
+        out,
+        "- The servers that were up but not asked used at most {:.2} % of a core during a run: {judged}.",
+        most * 100.0
+    )?;
+    comparison.notes.iter().try_for_each(|note| writeln!(out, "- {note}"))?;
+    for (reason, runs) in comparison.void_reasons() {
+        writeln!(out, "- void: {runs} runs: {reason}")?;
+    }
+    comparison.wrong().iter().try_for_each(|wrong| writeln!(out, "- **WRONG ANSWERS**: {wrong}"))
 }
 
 /// `median (min–max)`, or a dash without figures.
-fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
+pub(super) fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
     match Spread::of(values) {
         Some(Spread { median, min, max }) => format!("{median:.digits$} ({min:.digits$}–{max:.digits$})"),
         None => "-".to_owned(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn spreads_are_written_with_their_digits() {
-        assert_eq!(spread([1.0, 3.0, 2.0].into_iter(), 1), "2.0 (1.0–3.0)");
-        assert_eq!(spread(std::iter::empty(), 1), "-");
     }
 }
