@@ -10,9 +10,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::options::{CompareArgs, Era, Shape};
+use crate::pace::Pace;
 use crate::run::{self, Job};
 use crate::run_result::RunResult;
-use crate::values::{CpuList, Load, NamedCommand, Target};
+use crate::values::{CpuList, Endpoint, Load, NamedCommand, Target};
 use machine::Machine;
 use server::{Fill, Idle, Server, free_port};
 
@@ -189,10 +190,11 @@ impl Bench<'_> {
 
     fn job(&self, subject: &Subject, fill: &Fill, load: Load) -> Result<Job, String> {
         let mut shape = self.args.shape.clone();
-        shape.pipeline = load.pipeline;
+        shape.pipeline = Some(load.pipeline);
         shape.era = subject.era;
         let target = Target::new(&format!("127.0.0.1:{}", fill.port), "/mcp")?;
-        Ok(Job { target, connections: load.connections, shape, raw: subject.floor, server_pid: None })
+        let job = Job::new(Endpoint::Http(target), Pace::Closed, Some(load.connections), &shape)?;
+        Ok(Job { raw: subject.floor, ..job })
     }
 }
 
