@@ -145,3 +145,13 @@ fn wrong_answers_are_told_apart() {
     assert_eq!(kind("check.exists=['/result/c']", &body), Some(ErrorKind::Check));
     assert_eq!(kind("capture.c='/result/c'", &body), Some(ErrorKind::Check));
 }
+
+#[test]
+fn the_mix_in_the_documentation_can_be_made_ready() {
+    let page = include_str!("../../../docs/load-testing.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (example, _) = rest.split_once("```").unwrap();
+    let mix = Mix::new("documented", example).unwrap();
+    assert_eq!(mix.connections(), Some(32));
+    assert_eq!(Script::new(&mix, &setting(16)).unwrap().steps(), 2);
+}
