@@ -8,18 +8,27 @@ mod checker;
 mod compare;
 #[cfg(test)]
 mod end_to_end;
+mod fault;
 mod gate;
+mod key;
+mod knee;
 mod lane;
+mod mix;
 mod options;
 mod p2p;
+mod pace;
 mod probe;
 mod procfs;
+mod progress;
 mod queue;
 mod request;
 mod run;
 mod run_result;
+mod series;
+mod source;
 mod stats;
 mod values;
+mod wire;
 mod worker;
 
 use std::process::ExitCode;
@@ -36,10 +45,7 @@ fn main() -> ExitCode {
     ringmesh::runtime::prepare_process();
     let cli = Cli::parse();
     let outcome = match &cli.command {
-        Some(Command::Compare(args)) => compare::run(args).map(|comparison| {
-            show(&comparison.markdown());
-            comparison.void_runs() > 0
-        }),
+        Some(Command::Compare(args)) => compare(args),
         Some(Command::P2p(args)) => p2p::run(args).map(|report| {
             show(&report.json());
             report.errors > 0
@@ -61,14 +67,36 @@ fn main() -> ExitCode {
     }
 }
 
-/// One run; says whether it is void.
+/// One run, or one for each of several rates; says whether there is one that must not be used.
 fn load(args: &LoadArgs) -> Result<bool, String> {
-    let report = run::run(&run::Job::from_args(args)?)?;
-    match args.output {
-        Output::Text => show(&report.to_string()),
-        Output::Json => show(&serde_json::to_string_pretty(&report).map_err(|error| error.to_string())?),
+    let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
+    let is_text = args.output == Output::Text;
+    if args.ramp.is_none() && !args.find_knee {
+        let result = run::run(&run::Job::from_args(args)?)?;
+        show(&if is_text { result.to_string() } else { json(serde_json::to_string_pretty(&result))? });
+        return Ok(result.void);
     }
-    Ok(report.void)
+    let sweep = knee::sweep(args, |result| {
+        if is_text {
+            show(&format!("{result}\n"));
+        }
+    })?;
+    match &sweep.knee {
+        Some(knee) if is_text => show(&knee.sentence()),
+        _ if is_text => {}
+        _ => show(&json(serde_json::to_string_pretty(&sweep))?),
+    }
+    Ok(sweep.is_void())
+}
+
+/// A comparison; says whether it is void. Wrong answers are an error, with the tables shown all the same.
+fn compare(args: &compare::CompareArgs) -> Result<bool, String> {
+    let outcome = compare::run(args)?;
+    show(&outcome.markdown);
+    match &outcome.wrong[..] {
+        [] => Ok(outcome.is_void),
+        wrong => Err(format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n"))),
+    }
 }
 
 #[allow(clippy::print_stdout, reason = "the report is what the command is for")]

@@ -8,9 +8,11 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ringmesh::p2p::address::PeerAddress;
 use serde::Serialize;
 
-use crate::values::{CpuList, Load, NamedCommand};
+use crate::compare::CompareArgs;
+use crate::pace::Arrivals;
+use crate::values::{CpuList, Ramp};
 
-/// Load generator for MCP servers: closed loop, pinned, every answer checked.
+/// Load generator for MCP servers: open or closed loop, pinned, every answer checked.
 #[derive(Parser, Debug)]
 #[command(name = "ringmesh-loadtest", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -23,8 +25,8 @@ pub(crate) struct Cli {
 /// What to do instead of one run against a running server.
 #[derive(Subcommand, Debug)]
 pub(crate) enum Command {
-    /// Start several servers in turn, load each in interleaved rounds, and write a table.
-    Compare(CompareArgs),
+    /// Start several servers, load each in interleaved rounds, and write a table with verdicts.
+    Compare(Box<CompareArgs>),
     /// Load MCP over libp2p, with the stack that the server has; prints one JSON object.
     P2p(P2pArgs),
     /// Load a task queue: submits, or cycles of submit, claim and complete; prints one JSON object.
@@ -100,9 +102,9 @@ pub(crate) enum Output {
 /// The shape of the load, shared by single runs and comparisons.
 #[derive(Args, Debug, Clone, Serialize)]
 pub(crate) struct Shape {
-    /// Requests in flight on each connection.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1024))]
-    pub(crate) pipeline: u32,
+    /// Requests in flight on each connection (default: what the mix says, or 1).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub(crate) pipeline: Option<u32>,
     /// Measured time, in seconds.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds)]
     #[serde(serialize_with = "as_seconds")]
@@ -124,32 +126,72 @@ pub(crate) struct Shape {
     /// Tool to call; it takes `message` and answers with that text.
     #[arg(long, default_value = "echo")]
     pub(crate) tool: String,
-    /// Length of the message of each call; messages differ as far as the length allows.
-    #[arg(long, default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub(crate) message_bytes: u32,
+    /// Length of the message of each call; messages differ as far as the length allows (default: what the mix says, or
+    /// 16).
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub(crate) message_bytes: Option<u32>,
     /// Whether connections share a session.
     #[arg(long, value_enum, default_value = "per-connection")]
     pub(crate) sessions: Sessions,
     /// Form of answer that counts as right.
     #[arg(long, value_enum, default_value = "any")]
     pub(crate) expect: Expect,
+    /// What the clients do: echo, tools-list, queue-local, queue-remote, long-poll, session-churn, large-bodies or
+    /// few-long-connections.
+    #[arg(long, default_value = "echo", conflicts_with = "mix_file")]
+    pub(crate) mix: String,
+    /// A file with a mix of your own, in TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mix_file: Option<PathBuf>,
+    /// The node that remote operations go to, as /ip4/127.0.0.1/tcp/4001/p2p/ID.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) remote: Option<String>,
+    /// Where the pseudo-random numbers of arrivals and mixes begin.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// An open loop is void when more than one operation in a hundred began so much later than it could have.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 2.0, value_parser = parse_positive)]
+    pub(crate) max_lag_ms: f64,
+    /// Makes the generator slow, to see that it says so.
+    #[arg(long, hide = true, default_value_t = 0)]
+    pub(crate) handicap_us: u64,
 }
 
 /// One run against a server that is already there.
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LoadArgs {
     /// The endpoint, for example http://127.0.0.1:8000/mcp.
-    #[arg(long, conflicts_with_all = ["target", "path"])]
+    #[arg(long, conflicts_with_all = ["target", "path", "peer"])]
     pub(crate) url: Option<String>,
     /// Host and port of the server.
-    #[arg(long, default_value = "127.0.0.1:8000")]
+    #[arg(long, default_value = "127.0.0.1:8000", conflicts_with = "peer")]
     pub(crate) target: String,
     /// Path of the endpoint.
-    #[arg(long, default_value = "/mcp")]
+    #[arg(long, default_value = "/mcp", conflicts_with = "peer")]
     pub(crate) path: String,
-    /// Connections, all generator threads together.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=30_000))]
-    pub(crate) connections: u32,
+    /// A node to speak MCP over libp2p with, as /ip4/127.0.0.1/tcp/4001/p2p/ID.
+    #[arg(long, value_name = "MULTIADDR")]
+    pub(crate) peer: Option<PeerAddress>,
+    /// Connections, all generator threads together (default: what the mix says, or 64). Without --rate each one begins
+    /// its next operation when one has ended: a closed loop.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=30_000))]
+    pub(crate) connections: Option<u32>,
+    /// Operations a second, on a schedule that waits for nobody: an open loop (default: 1000, unless --connections is
+    /// given).
+    #[arg(long, value_name = "PER_SECOND", value_parser = parse_positive)]
+    pub(crate) rate: Option<f64>,
+    /// How the operations of an open loop are spread in time.
+    #[arg(long, value_enum, default_value = "uniform")]
+    pub(crate) arrivals: Arrivals,
+    /// Several rates one after the other, from the first to the last in so many steps.
+    #[arg(long, value_name = "FIRST:LAST:STEPS", conflicts_with_all = ["rate", "find_knee"])]
+    pub(crate) ramp: Option<Ramp>,
+    /// Look for the largest rate whose 99th percentile stays under --knee-p99-ms, from --rate on.
+    #[arg(long)]
+    pub(crate) find_knee: bool,
+    /// What --find-knee allows, in milliseconds.
+    #[arg(long, value_name = "MILLISECONDS", default_value_t = 10.0, value_parser = parse_positive)]
+    pub(crate) knee_p99_ms: f64,
     #[command(flatten)]
     pub(crate) shape: Shape,
     /// Expect one fixed 200 answer instead of the echoed text: the floor of a server that only copies bytes.
@@ -158,41 +200,12 @@ pub(crate) struct LoadArgs {
     /// Process to read CPU time and context switches of.
     #[arg(long, value_name = "PID")]
     pub(crate) server_pid: Option<u32>,
-    /// Form of the report.
+    /// Form of the report on standard output.
     #[arg(long, value_enum, default_value = "text")]
     pub(crate) output: Output,
-}
-
-/// Interleaved rounds over several servers that this command starts and stops.
-#[derive(Args, Debug, Clone)]
-pub(crate) struct CompareArgs {
-    /// A server as NAME=COMMAND, or NAME@REVISION=COMMAND to speak another revision with it; {port}, {cpu} and
-    /// {response_bytes} are filled in. The first one is what the others are compared with.
-    #[arg(long = "server", value_name = "NAME=COMMAND", required = true)]
-    pub(crate) servers: Vec<NamedCommand>,
-    /// A server that only copies bytes, as NAME=COMMAND; its answers are checked as with --raw.
-    #[arg(long = "floor", value_name = "NAME=COMMAND")]
-    pub(crate) floors: Vec<NamedCommand>,
-    /// NAME=COMMAND to start for the idle figures instead of the measured command, on all cores and unpinned.
-    #[arg(long = "idle", value_name = "NAME=COMMAND")]
-    pub(crate) idle: Vec<NamedCommand>,
-    /// Loads as CONNECTIONS or CONNECTIONSxPIPELINE.
-    #[arg(long, value_delimiter = ',', default_value = "8,64,512,16x16")]
-    pub(crate) loads: Vec<Load>,
-    /// Rounds; each one runs every server once, in an order that turns round from one to the next.
-    #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=101))]
-    pub(crate) rounds: u32,
-    /// The core that every server is pinned to, with all its threads.
-    #[arg(long, default_value_t = 0)]
-    pub(crate) server_cpu: usize,
-    #[command(flatten)]
-    pub(crate) shape: Shape,
-    /// How long an idle server is watched, in seconds; 0 leaves the idle figures out.
-    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds_or_zero)]
-    pub(crate) idle_s: Duration,
-    /// Folder for compare.md and compare.json.
-    #[arg(long, default_value = "reports")]
-    pub(crate) out: PathBuf,
+    /// Folder for report.json, .hgrm files and index.html.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }
 
 /// How a load over libp2p uses streams.
@@ -296,13 +309,20 @@ pub(crate) struct CannedArgs {
     pub(crate) cpu: Option<usize>,
 }
 
-fn parse_seconds(text: &str) -> Result<Duration, String> {
+fn parse_positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(number) if number > 0.0 && number <= 1e7 => Ok(number),
+        _ => Err(format!("{text:?} is not a number from more than 0 to 10000000")),
+    }
+}
+
+pub(crate) fn parse_seconds(text: &str) -> Result<Duration, String> {
     parse_seconds_or_zero(text).and_then(|duration| {
         if duration.is_zero() { Err(format!("{text:?} must be more than 0")) } else { Ok(duration) }
     })
 }
 
-fn parse_seconds_or_zero(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse_seconds_or_zero(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if (0.0..=86_400.0).contains(&seconds) => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(format!("{text:?} is not a number of seconds from 0 to 86400")),
@@ -324,6 +344,11 @@ mod tests {
         let cli =
             Cli::try_parse_from(["x", "compare", "--server", "a=b {port}", "--loads", "8,16x16"]).unwrap();
         let Some(Command::Compare(args)) = cli.command else { panic!("not a comparison") };
-        assert_eq!(args.loads[1], Load { connections: 16, pipeline: 16 });
+        assert_eq!((args.loads[1].connections, args.loads[1].pipeline), (16, 16));
+        for bad in
+            [&["--quick", "--server", "a=b"][..], &["--loads", "8"], &["--floor", "a=b"], &["--rounds", "0"]]
+        {
+            assert!(Cli::try_parse_from([&["x", "compare"], bad].concat()).is_err(), "{bad:?}");
+        }
     }
 }

@@ -20,11 +20,14 @@ pub(crate) struct Sample {
     pub(crate) rss_bytes: u64,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 struct Thread {
     name: String,
     voluntary: u64,
+    involuntary: u64,
     on_core: Duration,
+    /// Time ready to run and not on a core.
+    queued: Duration,
 }
 
 /// What happened between two samples.
@@ -40,6 +43,8 @@ pub(crate) struct Usage {
     pub(crate) on_core_seconds: f64,
     /// Voluntary context switches of all threads.
     pub(crate) voluntary_switches: u64,
+    /// Those that the scheduler forced.
+    pub(crate) involuntary_switches: u64,
     /// The threads that used a core or switched.
     pub(crate) threads: Vec<ThreadUsage>,
 }
@@ -47,8 +52,12 @@ pub(crate) struct Usage {
 /// One thread's part of a [`Usage`].
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct ThreadUsage {
+    #[serde(skip)]
+    pub(crate) tid: u32,
     pub(crate) name: String,
     pub(crate) cpu_share: f64,
+    /// Time ready to run and not on a core, as a share of the time between the samples.
+    pub(crate) queued_share: f64,
     pub(crate) voluntary_switches: u64,
 }
 
@@ -80,15 +89,19 @@ impl Sample {
     pub(crate) fn since(&self, earlier: &Self) -> Usage {
         let seconds = (self.at - earlier.at).as_secs_f64().max(1e-9);
         let mut threads = Vec::new();
-        let mut voluntary_switches = 0;
+        let (mut voluntary_switches, mut involuntary_switches) = (0, 0);
         for (tid, now) in &self.threads {
-            let before = earlier.threads.get(tid);
-            let switches = now.voluntary - before.map_or(0, |thread| thread.voluntary.min(now.voluntary));
-            let cpu = now.on_core.saturating_sub(before.map_or(Duration::ZERO, |thread| thread.on_core));
+            let none = Thread::default();
+            let before = earlier.threads.get(tid).unwrap_or(&none);
+            let switches = now.voluntary.saturating_sub(before.voluntary);
             voluntary_switches += switches;
-            if switches > 0 || !cpu.is_zero() {
-                let cpu_share = cpu.as_secs_f64() / seconds;
-                threads.push(ThreadUsage { name: now.name.clone(), cpu_share, voluntary_switches: switches });
+            involuntary_switches += now.involuntary.saturating_sub(before.involuntary);
+            let share = |now: Duration, before| now.saturating_sub(before).as_secs_f64() / seconds;
+            let (cpu_share, queued_share) =
+                (share(now.on_core, before.on_core), share(now.queued, before.queued));
+            if switches > 0 || cpu_share > 0.0 {
+                let (name, voluntary_switches) = (now.name.clone(), switches);
+                threads.push(ThreadUsage { tid: *tid, name, cpu_share, queued_share, voluntary_switches });
             }
         }
         Usage {
@@ -97,6 +110,7 @@ impl Sample {
             system_seconds: self.system.saturating_sub(earlier.system).as_secs_f64(),
             on_core_seconds: self.on_core.saturating_sub(earlier.on_core).as_secs_f64(),
             voluntary_switches,
+            involuntary_switches,
             threads,
         }
     }
@@ -120,13 +134,23 @@ impl Thread {
         let name = status.lines().next().and_then(|line| line.strip_prefix("Name:")).unwrap_or_default();
         // Kernels without scheduler statistics have no such file; the clock ticks still tell the CPU time.
         let schedstat = fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).unwrap_or_default();
-        let on_core = schedstat.split_whitespace().next().and_then(|ns| ns.parse().ok()).unwrap_or_default();
+        let mut times = schedstat.split_whitespace().map(|ns| ns.parse().unwrap_or_default());
+        let mut next = || Duration::from_nanos(times.next().unwrap_or_default());
         Ok(Self {
             name: name.trim().to_owned(),
             voluntary: field(&status, "voluntary_ctxt_switches:").unwrap_or_default(),
-            on_core: Duration::from_nanos(on_core),
+            involuntary: field(&status, "nonvoluntary_ctxt_switches:").unwrap_or_default(),
+            on_core: next(),
+            queued: next(),
         })
     }
+}
+
+/// The kernel's number of the calling thread.
+pub(crate) fn own_tid() -> u32 {
+    // SAFETY: gettid has no preconditions.
+    let tid = unsafe { libc::gettid() };
+    tid.try_into().unwrap_or_default()
 }
 
 /// User and system time of a process with all its threads, ended ones too.

@@ -1,44 +1,71 @@
-//! The report of one run: what was asked for, what came of it, and whether it counts.
+//! What one run found: what was asked for, what came of it, and whether it counts.
+
+mod show;
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Display};
 use std::time::Duration;
 
+use hdrhistogram::Histogram;
 use serde::Serialize;
 
+use crate::mix::Script;
 use crate::options::Shape;
+use crate::pace::Pace;
 use crate::procfs::{ThreadUsage, Usage};
 use crate::run::Job;
-use crate::stats::Stats;
+use crate::series::Point;
+use crate::stats::{Stats, percentile_us};
 
 /// Share of a core above which the generator, and not the server, may have set the pace.
 const GENERATOR_BUSY_SHARE: f64 = 0.95;
+/// Share of the offered operations that must have ended for a rate to count as kept up with.
+const KEPT_UP_SHARE: f64 = 0.97;
 
-/// The figures of one run.
+/// The figures of one run. An operation is one or several requests, as the mix says.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct RunResult {
-    /// Whether the figures must not be used: an answer was wrong or missing.
+    /// Whether the figures must not be used.
     pub(crate) void: bool,
+    pub(crate) void_reasons: Vec<String>,
     /// What a reader must know before using the figures.
     pub(crate) notes: Vec<String>,
     pub(crate) target: String,
+    pub(crate) mix: String,
+    pub(crate) pace: Pace,
     pub(crate) connections: u32,
+    pub(crate) pipeline: u32,
     pub(crate) shape: Shape,
     pub(crate) raw: bool,
-    pub(crate) request_bytes: usize,
     pub(crate) answer_bytes: usize,
+    /// The length of the measured time.
+    pub(crate) seconds: f64,
+    /// Operations a second that were asked for, in an open loop.
+    pub(crate) offered_per_second: Option<f64>,
+    /// Operations that ended within the measured time.
+    pub(crate) operations: u64,
+    pub(crate) operations_per_second: f64,
     /// Right answers within the measured time.
     pub(crate) requests: u64,
     pub(crate) requests_per_second: f64,
+    /// Operations of an open loop that no connection was free for before the end; their latency counts up to then.
+    pub(crate) not_begun: u64,
     /// Errors of the whole run, warm-up included, by kind.
-    pub(crate) errors: BTreeMap<&'static str, u64>,
+    pub(crate) errors: BTreeMap<String, u64>,
     pub(crate) first_error: Option<String>,
+    /// Of operations: from the intended start in an open loop, from the begin in a closed one, to the last answer.
     pub(crate) latency_us: Latency,
+    pub(crate) operation_latency_us: BTreeMap<String, Latency>,
+    /// How much later than they could operations began, in an open loop.
+    pub(crate) lag_us: Option<Latency>,
     pub(crate) server: Option<ServerUsage>,
     pub(crate) generator: GeneratorUsage,
+    pub(crate) series: Vec<Point>,
+    /// The latencies in nanoseconds.
+    #[serde(skip)]
+    pub(crate) histogram: Histogram<u64>,
 }
 
-/// Closed-loop latency: from writing the request to having its answer checked.
+/// Percentiles in microseconds; those with fewer than ten samples above them are left out.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Latency {
     pub(crate) p50: Option<f64>,
@@ -46,6 +73,7 @@ pub(crate) struct Latency {
     pub(crate) p99: Option<f64>,
     pub(crate) p999: Option<f64>,
     pub(crate) max: f64,
+    pub(crate) mean: f64,
 }
 
 /// What the server's process used.
@@ -55,9 +83,12 @@ pub(crate) struct ServerUsage {
     pub(crate) cpu_us_per_request: f64,
     pub(crate) user_us_per_request: f64,
     pub(crate) system_us_per_request: f64,
+    /// The same per operation.
+    pub(crate) cpu_us_per_operation: f64,
     /// CPU time as a share of one core.
     pub(crate) cpu_share: f64,
     pub(crate) voluntary_switches_per_request: f64,
+    pub(crate) involuntary_switches_per_request: f64,
     pub(crate) rss_bytes: u64,
     pub(crate) threads: Vec<ThreadUsage>,
 }
@@ -66,7 +97,7 @@ pub(crate) struct ServerUsage {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct GeneratorUsage {
     pub(crate) threads: usize,
-    /// CPU time of the busiest thread as a share of one core.
+    /// Time on a core, or waiting for one, of the busiest thread as a share of one core.
     pub(crate) busiest_share: f64,
     /// Answers that needed the slow check.
     pub(crate) slow_checks: u64,
@@ -76,142 +107,156 @@ impl RunResult {
     /// Puts the counts and samples of a run together.
     pub(crate) fn new(
         job: &Job,
+        script: &Script,
         stats: &Stats,
         measured: Duration,
         own: Option<&Usage>,
         server: Option<(Usage, u64)>,
     ) -> Self {
-        let requests = stats.requests();
-        let threads = own.map_or(&[][..], |usage| &usage.threads);
-        let busiest_share = threads.iter().map(|thread| thread.cpu_share).fold(0.0, f64::max);
-        let mut report = Self {
-            void: requests == 0 || !stats.errors().is_empty(),
+        let seconds = measured.as_secs_f64();
+        let histogram = stats.all_latencies();
+        let open_loop = job.pace != Pace::Closed;
+        let by_operation = script.operations.iter().zip(&stats.latency_ns);
+        let mut result = Self {
+            void: false,
+            void_reasons: Vec::new(),
             notes: Vec::new(),
-            target: format!("http://{}{}", job.target.authority, job.target.path),
+            target: job.endpoint.to_string(),
+            mix: job.mix.name.clone(),
+            pace: job.pace,
             connections: job.connections,
+            pipeline: job.pipeline(),
             shape: job.shape.clone(),
             raw: job.raw,
-            request_bytes: job.request_bytes(),
             answer_bytes: stats.answer_bytes,
-            requests,
-            requests_per_second: requests as f64 / measured.as_secs_f64(),
-            errors: stats.errors().iter().map(|(kind, count)| (kind.name(), *count)).collect(),
+            seconds,
+            offered_per_second: open_loop.then(|| stats.offered as f64 / seconds),
+            operations: stats.completed,
+            operations_per_second: stats.completed as f64 / seconds,
+            requests: stats.answers,
+            requests_per_second: stats.answers as f64 / seconds,
+            not_begun: stats.not_begun,
+            errors: stats.errors().iter().map(|(kind, count)| (kind.name().to_owned(), *count)).collect(),
             first_error: stats.first_fault().map(|fault| fault.detail.clone()),
-            latency_us: Latency::new(stats),
-            server: server.map(|(usage, rss)| ServerUsage::new(usage, rss, requests)),
-            generator: GeneratorUsage {
-                threads: job.shape.cpu.as_ref().map_or(1, |list| list.0.len()),
-                busiest_share,
-                slow_checks: stats.slow_checks,
-            },
+            latency_us: Latency::new(&histogram),
+            operation_latency_us: by_operation
+                .map(|(operation, histogram)| (operation.name.clone(), Latency::new(histogram)))
+                .collect(),
+            lag_us: open_loop.then(|| Latency::new(&stats.lag_ns)),
+            server: server.map(|(usage, rss)| ServerUsage::new(usage, rss, stats)),
+            generator: GeneratorUsage::new(job, own, stats),
+            series: stats.series.points(measured),
+            histogram,
         };
-        report.add_notes(job);
-        report
+        result.judge(job);
+        result
     }
 
-    fn add_notes(&mut self, job: &Job) {
-        if self.requests == 0 {
-            self.notes.push("VOID: no answer was counted".to_owned());
+    /// Whether an open loop's server kept up with the rate.
+    pub(crate) fn kept_up(&self) -> bool {
+        self.offered_per_second.is_none_or(|offered| self.operations_per_second >= KEPT_UP_SHARE * offered)
+    }
+
+    /// Whether an open loop's server kept up, with a 99th percentile under so many milliseconds, and the figures count.
+    pub(crate) fn holds(&self, p99_under_ms: f64) -> bool {
+        // With too few samples for a percentile the largest one has to do.
+        let p99_us = self.latency_us.p99.unwrap_or(self.latency_us.max);
+        !self.void && self.kept_up() && p99_us < p99_under_ms * 1e3
+    }
+
+    /// Whether the generator was too slow for the rate of an open loop.
+    pub(crate) fn is_late(&self) -> bool {
+        self.lag_us.as_ref().is_some_and(|lag| !self.lateness(lag, self.shape.max_lag_ms).is_empty())
+    }
+
+    fn judge(&mut self, job: &Job) {
+        let mut reasons = Vec::new();
+        if self.operations == 0 {
+            reasons.push("no operation ended within the measured time".to_owned());
         }
         if !self.errors.is_empty() {
-            self.notes.push("VOID: there were errors".to_owned());
-        }
-        if self.generator.busiest_share > GENERATOR_BUSY_SHARE {
-            self.notes.push(
-                "the generator used its whole core: the server may be faster than this throughput says"
-                    .to_owned(),
-            );
+            reasons.push("there were errors".to_owned());
         }
         if job.server_pid.is_some() && self.server.is_none() {
-            self.void = true;
-            self.notes.push("VOID: the server's process could not be read at both ends".to_owned());
+            reasons.push("the server's process could not be read at both ends".to_owned());
         }
+        let busy = self.generator.busiest_share;
+        match &self.lag_us {
+            Some(lag) => reasons.extend(self.lateness(lag, job.shape.max_lag_ms)),
+            None if busy > GENERATOR_BUSY_SHARE => self.notes.push(
+                "the generator used its whole core: the server may be faster than this throughput says"
+                    .to_owned(),
+            ),
+            None => {}
+        }
+        if !self.kept_up() {
+            let (done, offered) = (self.operations_per_second, self.offered_per_second.unwrap_or_default());
+            self.notes.push(format!("not kept up with: {done:.0} of {offered:.0} operations/s were done"));
+        }
+        if self.not_begun > 0 {
+            let count = self.not_begun;
+            self.notes.push(format!("{count} operations found no free connection before the end"));
+        }
+        self.void = !reasons.is_empty();
+        self.void_reasons = reasons;
+    }
+
+    /// Why the generator, and not the server, made the latencies of an open loop.
+    fn lateness(&self, lag: &Latency, max_lag_ms: f64) -> Vec<String> {
+        let mut reasons = Vec::new();
+        // With too few samples for a percentile the largest one has to do.
+        let lag_ms = lag.p99.unwrap_or(lag.max) / 1e3;
+        if lag_ms > max_lag_ms {
+            reasons.push(format!(
+                "the generator was late: it began one operation in a hundred {lag_ms:.1} ms or more after it could \
+                 have; --max-lag-ms allows {max_lag_ms}"
+            ));
+        }
+        let busy = self.generator.busiest_share;
+        if busy > GENERATOR_BUSY_SHARE {
+            reasons.push(format!(
+                "the generator was busy, or waiting for its core, {:.0} % of the time: give it more cores (--cpu) or a \
+                 lower rate",
+                busy * 100.0
+            ));
+        }
+        reasons
     }
 }
 
 impl Latency {
-    fn new(stats: &Stats) -> Self {
-        let [p50, p90, p99, p999] = [50.0, 90.0, 99.0, 99.9].map(|at| stats.percentile_us(at));
-        Self { p50, p90, p99, p999, max: stats.max_us() }
+    fn new(histogram: &Histogram<u64>) -> Self {
+        let [p50, p90, p99, p999] = [50.0, 90.0, 99.0, 99.9].map(|at| percentile_us(histogram, at));
+        let (max, mean) = (histogram.max() as f64 / 1e3, histogram.mean() / 1e3);
+        Self { p50, p90, p99, p999, max, mean }
     }
 }
 
 impl ServerUsage {
-    fn new(usage: Usage, rss_bytes: u64, requests: u64) -> Self {
-        let per_request = |value: f64| value / requests.max(1) as f64;
+    fn new(usage: Usage, rss_bytes: u64, stats: &Stats) -> Self {
+        let per_request = |value: f64| value / stats.answers.max(1) as f64;
         Self {
             cpu_us_per_request: per_request(usage.cpu_seconds() * 1e6),
             user_us_per_request: per_request(usage.user_seconds * 1e6),
             system_us_per_request: per_request(usage.system_seconds * 1e6),
+            cpu_us_per_operation: usage.cpu_seconds() * 1e6 / stats.completed.max(1) as f64,
             cpu_share: usage.cpu_share(),
             voluntary_switches_per_request: per_request(usage.voluntary_switches as f64),
+            involuntary_switches_per_request: per_request(usage.involuntary_switches as f64),
             rss_bytes,
             threads: usage.threads,
         }
     }
 }
 
-/// A figure of microseconds, or a dash where there were too few samples.
-fn us(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".to_owned(), |value| format!("{value:.0}"))
-}
-
-impl RunResult {
-    fn write_load(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shape = &self.shape;
-        writeln!(f, "{} (MCP {}), closed loop", self.target, shape.era.version())?;
-        writeln!(
-            f,
-            "{} connections, {} in flight on each, {:.1} s after {:.1} s of warm-up, request {} B, answer {} B",
-            self.connections,
-            shape.pipeline,
-            shape.duration_s.as_secs_f64(),
-            shape.warmup_s.as_secs_f64(),
-            self.request_bytes,
-            self.answer_bytes
-        )
-    }
-}
-
-impl Display for RunResult {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write_load(f)?;
-        writeln!(f, "requests    {:>12}  {:.0}/s", self.requests, self.requests_per_second)?;
-        let latency = &self.latency_us;
-        let [p50, p90, p99, p999] = [latency.p50, latency.p90, latency.p99, latency.p999].map(us);
-        writeln!(f, "latency us  p50 {p50}  p90 {p90}  p99 {p99}  p99.9 {p999}  max {:.0}", latency.max)?;
-        if let Some(server) = &self.server {
-            writeln!(f, "server      {server}")?;
+impl GeneratorUsage {
+    fn new(job: &Job, own: Option<&Usage>, stats: &Stats) -> Self {
+        let threads = own.map_or(&[][..], |usage| &usage.threads);
+        let shares = threads.iter().map(|thread| thread.cpu_share + thread.queued_share);
+        Self {
+            threads: job.shape.cpu.as_ref().map_or(1, |list| list.0.len()),
+            busiest_share: shares.fold(0.0, f64::max),
+            slow_checks: stats.slow_checks,
         }
-        let generator = &self.generator;
-        let busiest = generator.busiest_share * 100.0;
-        writeln!(
-            f,
-            "generator   {} thread(s), busiest {busiest:.0} % of a core, {} slow checks",
-            generator.threads, generator.slow_checks
-        )?;
-        for (kind, count) in &self.errors {
-            writeln!(f, "error       {kind}: {count}")?;
-        }
-        if let Some(error) = &self.first_error {
-            writeln!(f, "first error {error}")?;
-        }
-        self.notes.iter().try_for_each(|note| writeln!(f, "note        {note}"))
-    }
-}
-
-impl Display for ServerUsage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:.2} us CPU/request ({:.2} user, {:.2} kernel), {:.0} % of a core, {:.4} voluntary switches/request, \
-             RSS {:.1} MiB",
-            self.cpu_us_per_request,
-            self.user_us_per_request,
-            self.system_us_per_request,
-            self.cpu_share * 100.0,
-            self.voluntary_switches_per_request,
-            self.rss_bytes as f64 / f64::from(1 << 20)
-        )
     }
 }

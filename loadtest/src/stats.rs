@@ -5,36 +5,93 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use crate::answer::{ErrorKind, Fault};
+use crate::fault::{ErrorKind, Fault};
+use crate::series::Series;
 
 /// Longest latency that is told apart, in nanoseconds; longer ones count as this.
-const MAX_LATENCY_NS: u64 = 60_000_000_000;
+pub(crate) const MAX_LATENCY_NS: u64 = 60_000_000_000;
 /// Samples that must lie above a percentile for it to be worth printing.
 const MIN_SAMPLES_ABOVE: f64 = 10.0;
 
 /// The counts of one thread, or of all.
 #[derive(Debug)]
 pub(crate) struct Stats {
-    latency_ns: Histogram<u64>,
+    /// The latencies of the measured time, by operation.
+    pub(crate) latency_ns: Vec<Histogram<u64>>,
+    /// How late operations began that had room to begin.
+    pub(crate) lag_ns: Histogram<u64>,
+    pub(crate) series: Series,
     errors: BTreeMap<ErrorKind, u64>,
     first_fault: Option<Fault>,
+    /// Right answers to single requests within the measured time.
+    pub(crate) answers: u64,
+    /// Operations that ended within the measured time, whenever they began.
+    pub(crate) completed: u64,
+    /// Arrivals of the measured time in an open loop.
+    pub(crate) offered: u64,
+    /// Those of them that nobody began before the end.
+    pub(crate) not_begun: u64,
     /// Answers that took the slow check.
     pub(crate) slow_checks: u64,
     /// The length of an answer, in bytes.
     pub(crate) answer_bytes: usize,
 }
 
+/// An empty histogram of latencies in nanoseconds.
+pub(crate) fn latencies() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)
+        .expect("invariant: the bounds and the precision are valid constants")
+}
+
+/// A percentile of nanoseconds in microseconds, or `None` with fewer than ten samples above it.
+pub(crate) fn percentile_us(histogram: &Histogram<u64>, percentile: f64) -> Option<f64> {
+    let above = histogram.len() as f64 * (1.0 - percentile / 100.0);
+    // A thousand samples have ten above their p99, give or take the last bit of a float.
+    let enough = above + 1e-6 >= MIN_SAMPLES_ABOVE;
+    enough.then(|| histogram.value_at_percentile(percentile) as f64 / 1e3)
+}
+
+/// A time in whole nanoseconds, as histograms take it.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(MAX_LATENCY_NS)
+}
+
 impl Stats {
-    /// Nothing counted yet.
+    /// Nothing counted yet, of one operation.
     pub(crate) fn new() -> Self {
-        let latency_ns = Histogram::new_with_bounds(1, MAX_LATENCY_NS, 3)
-            .expect("invariant: the bounds and the precision are valid constants");
-        Self { latency_ns, errors: BTreeMap::new(), first_fault: None, slow_checks: 0, answer_bytes: 0 }
+        Self::of(1, Duration::from_secs(1))
     }
 
-    /// Counts one right answer within the measured time.
+    /// Nothing counted yet, of so many operations and a measured time of this length.
+    pub(crate) fn of(operations: usize, duration: Duration) -> Self {
+        Self {
+            latency_ns: vec![latencies(); operations],
+            lag_ns: latencies(),
+            series: Series::new(duration),
+            errors: BTreeMap::new(),
+            first_fault: None,
+            answers: 0,
+            completed: 0,
+            offered: 0,
+            not_begun: 0,
+            slow_checks: 0,
+            answer_bytes: 0,
+        }
+    }
+
+    /// Counts one round of the only operation within the measured time.
     pub(crate) fn record(&mut self, latency: Duration) {
-        self.latency_ns.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(MAX_LATENCY_NS));
+        self.record_operation(0, latency);
+    }
+
+    /// Counts one operation of the measured time.
+    pub(crate) fn record_operation(&mut self, operation: usize, latency: Duration) {
+        self.latency_ns[operation].saturating_record(nanoseconds(latency));
+    }
+
+    /// Counts how late an operation began.
+    pub(crate) fn record_lag(&mut self, lag: Duration) {
+        self.lag_ns.saturating_record(nanoseconds(lag).max(1));
     }
 
     /// Counts an error; errors outside the measured time count too.
@@ -47,18 +104,36 @@ impl Stats {
 
     /// Adds the counts of another thread.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.latency_ns.add(&other.latency_ns).expect("invariant: all histograms have the same bounds");
+        let same = "invariant: all histograms have the same bounds";
+        for (sum, more) in self.latency_ns.iter_mut().zip(&other.latency_ns) {
+            sum.add(more).expect(same);
+        }
+        self.lag_ns.add(&other.lag_ns).expect(same);
+        self.series.merge(other.series);
         for (kind, count) in other.errors {
             *self.errors.entry(kind).or_default() += count;
         }
         self.first_fault = self.first_fault.take().or(other.first_fault);
+        self.answers += other.answers;
+        self.completed += other.completed;
+        self.offered += other.offered;
+        self.not_begun += other.not_begun;
         self.slow_checks += other.slow_checks;
         self.answer_bytes = self.answer_bytes.max(other.answer_bytes);
     }
 
-    /// Right answers within the measured time.
-    pub(crate) fn requests(&self) -> u64 {
-        self.latency_ns.len()
+    /// The latencies of all operations together.
+    pub(crate) fn all_latencies(&self) -> Histogram<u64> {
+        let mut all = latencies();
+        for histogram in &self.latency_ns {
+            all.add(histogram).expect("invariant: all histograms have the same bounds");
+        }
+        all
+    }
+
+    /// Samples of the measured time.
+    pub(crate) fn samples(&self) -> u64 {
+        self.latency_ns.iter().map(Histogram::len).sum()
     }
 
     /// Errors by kind.
@@ -73,13 +148,7 @@ impl Stats {
 
     /// A percentile of the latency in microseconds, or `None` with fewer than ten samples above it.
     pub(crate) fn percentile_us(&self, percentile: f64) -> Option<f64> {
-        let above = self.latency_ns.len() as f64 * (1.0 - percentile / 100.0);
-        (above >= MIN_SAMPLES_ABOVE).then(|| self.latency_ns.value_at_percentile(percentile) as f64 / 1e3)
-    }
-
-    /// The longest latency in microseconds.
-    pub(crate) fn max_us(&self) -> f64 {
-        self.latency_ns.max() as f64 / 1e3
+        percentile_us(&self.all_latencies(), percentile)
     }
 }
 
@@ -117,7 +186,7 @@ mod tests {
         let p99 = stats.percentile_us(99.0).unwrap();
         assert!((985.0..=995.0).contains(&p99), "{p99}");
         assert_eq!(stats.percentile_us(99.9), None);
-        assert_eq!(stats.requests(), 1000);
+        assert_eq!(stats.samples(), 1000);
     }
 
     #[test]
@@ -130,7 +199,7 @@ mod tests {
         two.fail(Fault::new(ErrorKind::Io, "second"), 1);
         two.fail(Fault::new(ErrorKind::Closed, "none"), 0);
         one.merge(two);
-        assert_eq!(one.requests(), 2);
+        assert_eq!(one.samples(), 2);
         assert_eq!(one.errors().values().sum::<u64>(), 3);
         assert_eq!(one.first_fault().unwrap().detail, "first");
     }

@@ -1,9 +1,11 @@
 //! The values that flags take: servers to start, loads, lists of cores, endpoints.
 
+use std::fmt::{self, Display};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::str::FromStr;
 
 use clap::ValueEnum;
+use ringmesh::p2p::address::PeerAddress;
 use serde::Serialize;
 
 use crate::options::Era;
@@ -51,6 +53,38 @@ impl FromStr for Load {
     }
 }
 
+/// Rates of an open loop, one after the other.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ramp {
+    first: f64,
+    last: f64,
+    steps: u32,
+}
+
+impl Ramp {
+    /// The rates, each as far from the next as all others.
+    pub(crate) fn rates(&self) -> Vec<f64> {
+        let gap = (self.last - self.first) / f64::from((self.steps - 1).max(1));
+        (0..self.steps).map(|step| self.first + gap * f64::from(step)).collect()
+    }
+}
+
+impl FromStr for Ramp {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong =
+            || format!("{text:?} is not FIRST:LAST:STEPS, two rates from 1 to 10000000 and 2 to 100 steps");
+        let [first, last, steps] = text.split(':').collect::<Vec<_>>()[..] else { return Err(wrong()) };
+        let rate = |text: &str| text.parse().ok().filter(|rate| (1.0..=1e7).contains(rate));
+        let steps = steps.parse().ok().filter(|steps| (2..=100).contains(steps));
+        match (rate(first), rate(last), steps) {
+            (Some(first), Some(last), Some(steps)) => Ok(Self { first, last, steps }),
+            _ => Err(wrong()),
+        }
+    }
+}
+
 /// A list of cores, as the kernel writes one: `0,2-3`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CpuList(pub(crate) Vec<usize>);
@@ -76,7 +110,33 @@ impl FromStr for CpuList {
     }
 }
 
-/// Where the requests go.
+/// Where the requests go: to an HTTP endpoint, or to a peer over libp2p.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Endpoint {
+    Http(Target),
+    Peer(PeerAddress),
+}
+
+impl Endpoint {
+    /// The HTTP endpoint, if it is one.
+    pub(crate) fn http(&self) -> Option<&Target> {
+        match self {
+            Self::Http(target) => Some(target),
+            Self::Peer(_) => None,
+        }
+    }
+}
+
+impl Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Http(target) => write!(f, "http://{}{}", target.authority, target.path),
+            Self::Peer(address) => write!(f, "{address}"),
+        }
+    }
+}
+
+/// An HTTP endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// The address to connect to.
@@ -126,6 +186,15 @@ mod tests {
         assert_eq!("3,0-1".parse(), Ok(CpuList(vec![0, 1, 3])));
         for bad in ["", "a", "2-1", "0-5000", "1,,2"] {
             assert!(bad.parse::<CpuList>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ramps() {
+        assert_eq!("100:300:3".parse::<Ramp>().unwrap().rates(), [100.0, 200.0, 300.0]);
+        assert_eq!("300:100:2".parse::<Ramp>().unwrap().rates(), [300.0, 100.0]);
+        for bad in ["", "1:2", "1:2:1", "0:2:2", "1:2:3:4", "1:x:3", "1:NaN:3"] {
+            assert!(bad.parse::<Ramp>().is_err(), "{bad}");
         }
     }
 

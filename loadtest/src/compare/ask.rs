@@ -34,7 +34,8 @@ impl Question {
         });
         let method = self.method;
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}).to_string();
-        let name = self.params["name"].as_str().map_or_else(String::new, |name| format!("Mcp-Name: {name}\r\n"));
+        let name =
+            self.params["name"].as_str().map_or_else(String::new, |name| format!("Mcp-Name: {name}\r\n"));
         format!(
             "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: application/json, \
              text/event-stream\r\nMCP-Protocol-Version: {REVISION}\r\nMcp-Method: {method}\r\n{name}Content-Length: \

@@ -60,7 +60,8 @@ impl CellResult {
     /// Every run with its server's place and its round.
     pub(crate) fn runs(&self) -> impl Iterator<Item = (usize, usize, &Measured)> {
         let rounds = self.rounds.iter().enumerate();
-        rounds.flat_map(|(round, runs)| self.subjects.iter().zip(runs).map(move |(of, run)| (*of, round, run)))
+        rounds
+            .flat_map(|(round, runs)| self.subjects.iter().zip(runs).map(move |(of, run)| (*of, round, run)))
     }
 }
 
@@ -189,7 +190,10 @@ pub(crate) mod tests {
         let (results, notes) =
             run_layout(&quick(), Layout::Apart, &subjects, &mut runner, &mut |_, _| ()).unwrap();
         assert_eq!((results.len(), notes.len()), (4, 2));
-        assert!(notes[0].contains("queue-local") && notes[0].contains("no closed loop of the bridge"), "{notes:?}");
+        assert!(
+            notes[0].contains("queue-local") && notes[0].contains("no closed loop of the bridge"),
+            "{notes:?}"
+        );
     }
 
     #[test]
@@ -211,6 +215,9 @@ pub(crate) mod tests {
             }
         }
         let error = run_layout(&quick(), Layout::Apart, &Subject::always(), &mut Broken, &mut |_, _| ());
-        assert_eq!(error.unwrap_err(), "native, queue-local, 16 connections, closed loop, round 1: it is gone");
+        assert_eq!(
+            error.unwrap_err(),
+            "native, queue-local, 16 connections, closed loop, round 1: it is gone"
+        );
     }
 }

@@ -22,7 +22,11 @@ pub(crate) struct Cpus {
 
 impl Cpus {
     /// Chooses among the cores that this process may use; `server` and `generator` are wishes.
-    pub(crate) fn new(allowed: &[usize], server: Option<usize>, generator: Option<usize>) -> Result<Self, String> {
+    pub(crate) fn new(
+        allowed: &[usize],
+        server: Option<usize>,
+        generator: Option<usize>,
+    ) -> Result<Self, String> {
         for wish in [server, generator].into_iter().flatten() {
             if !allowed.contains(&wish) {
                 return Err(format!("core {wish} is not among those of this process: {allowed:?}"));
@@ -31,7 +35,8 @@ impl Cpus {
         if server.is_some() && server == generator {
             return Err("the server and the generator must have different cores".to_owned());
         }
-        let first_but = |taken: &[Option<usize>]| allowed.iter().copied().find(|cpu| !taken.contains(&Some(*cpu)));
+        let first_but =
+            |taken: &[Option<usize>]| allowed.iter().copied().find(|cpu| !taken.contains(&Some(*cpu)));
         let server = server.or_else(|| first_but(&[generator])).ok_or("this process may use no core")?;
         let generator = generator.or_else(|| first_but(&[Some(server)])).unwrap_or(server);
         let remote = first_but(&[Some(server), Some(generator)]).unwrap_or(generator);
@@ -57,7 +62,10 @@ impl Cpus {
         };
         match layout {
             Layout::Apart => {
-                format!("server on core {}, generator on core {}, {remote}", self.server_apart[0], self.generator)
+                format!(
+                    "server on core {}, generator on core {}, {remote}",
+                    self.server_apart[0], self.generator
+                )
             }
             Layout::Shared => format!(
                 "SHARED: server on cores {}, generator on any of them with nice {SHARED_NICE}, {remote}",

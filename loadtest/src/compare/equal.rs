@@ -57,11 +57,14 @@ fn cycle(
         }
         Question::call(tool, &arguments)
     };
-    let task = json!({"task_type": TASK_TYPE, "model_name": "m", "payload": {"data": "x", "n": [1, 2.5, null]}});
+    let task =
+        json!({"task_type": TASK_TYPE, "model_name": "m", "payload": {"data": "x", "n": [1, 2.5, null]}});
     let submitted = note(submit, call("p2p_taskqueue_submit", task))?;
     let worker = json!({"worker_id": "check", "supported_task_types": [TASK_TYPE], "peer_id": "check"});
     let claimed = note(claim, call("p2p_taskqueue_claim_next", worker))?;
-    let of = |answer: &Value, member: &str| answer.pointer(&format!("/result/structuredContent/{member}")).cloned();
+    let of = |answer: &Value, member: &str| {
+        answer.pointer(&format!("/result/structuredContent/{member}")).cloned()
+    };
     let id = of(&claimed, "task/task_id");
     if id.is_none() || id != of(&submitted, "task_id") {
         return Err(format!("{claim}: not the task that was submitted: {}", cut(&claimed.to_string())));
@@ -117,7 +120,9 @@ pub(crate) mod tests {
         let arguments = &question.params["arguments"];
         let object = match question.params["name"].as_str() {
             None => return json!({"result": {"tools": ["echo"]}}),
-            Some("echo") => return json!({"result": {"content": [{"type": "text", "text": arguments["message"]}]}}),
+            Some("echo") => {
+                return json!({"result": {"content": [{"type": "text", "text": arguments["message"]}]}});
+            }
             Some("p2p_taskqueue_submit") => json!({"ok": true, "task_id": format!("{mark}-1")}),
             Some("p2p_taskqueue_claim_next") => {
                 json!({"ok": true, "task": {"task_id": format!("{mark}-1"), "fencing_token": 3, "created_at": 1.5}})
@@ -128,7 +133,10 @@ pub(crate) mod tests {
     }
 
     fn all(mark: &str, twist: impl Fn(&Question, Value) -> Value) -> Result<Vec<Answer>, String> {
-        answers(&mut |question| Ok(twist(question, scripted(mark, question))), Some("/ip4/127.0.0.1/tcp/1/p2p/x"))
+        answers(
+            &mut |question| Ok(twist(question, scripted(mark, question))),
+            Some("/ip4/127.0.0.1/tcp/1/p2p/x"),
+        )
     }
 
     #[test]
@@ -149,16 +157,22 @@ pub(crate) mod tests {
             answer
         });
         let error = check(&[("native".to_owned(), one), ("bridge".to_owned(), other.unwrap())]).unwrap_err();
-        assert!(error.contains("native and bridge answer tools/list differently, at /result/tools/1"), "{error}");
+        assert!(
+            error.contains("native and bridge answer tools/list differently, at /result/tools/1"),
+            "{error}"
+        );
         assert!(error.contains(r#"native: {"result":{"tools":["echo"]}}"#), "{error}");
         assert!(error.contains(r#"bridge: {"result":{"tools":["echo","more"]}}"#), "{error}");
     }
 
     #[test]
     fn wrong_work_is_named_before_it_is_compared() {
-        let deaf = all("a", |question, answer| {
-            if question.params["name"] == "echo" { json!({"result": {}}) } else { answer }
-        });
+        let deaf = all(
+            "a",
+            |question, answer| {
+                if question.params["name"] == "echo" { json!({"result": {}}) } else { answer }
+            },
+        );
         assert!(deaf.unwrap_err().starts_with("echo does not give the text back"));
         let other_task = all("a", |_, mut answer| {
             if let Some(id) = answer.pointer_mut("/result/structuredContent/task/task_id") {

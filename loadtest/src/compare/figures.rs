@@ -13,11 +13,12 @@ pub(crate) struct Figures {
     /// How many answers were wrong or missing.
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
+    /// Operations a second.
     pub(crate) per_second: f64,
     pub(crate) p50_us: Option<f64>,
     pub(crate) p99_us: Option<f64>,
     pub(crate) cpu_us: Option<f64>,
-    /// Voluntary and involuntary context switches per request.
+    /// Voluntary and involuntary ones per request.
     pub(crate) switches: Option<f64>,
 }
 
@@ -35,12 +36,13 @@ pub(crate) enum Metric {
 
 impl Metric {
     /// The metrics that get a verdict.
-    pub(crate) const JUDGED: [Self; 5] = [Self::Throughput, Self::P50, Self::P99, Self::Cpu, Self::PerCpuSecond];
+    pub(crate) const JUDGED: [Self; 5] =
+        [Self::Throughput, Self::P50, Self::P99, Self::Cpu, Self::PerCpuSecond];
 
     /// The name, with its unit.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Throughput => "requests/s",
+            Self::Throughput => "operations/s",
             Self::P50 => "p50 µs",
             Self::P99 => "p99 µs",
             Self::Cpu => "server CPU µs/request",
@@ -77,14 +79,16 @@ impl From<&RunResult> for Figures {
     fn from(run: &RunResult) -> Self {
         let server = run.server.as_ref();
         Self {
-            void_reasons: if run.void { run.notes.clone() } else { Vec::new() },
+            void_reasons: run.void_reasons.clone(),
             errors: run.errors.values().sum(),
             first_error: run.first_error.clone(),
-            per_second: run.requests_per_second,
+            per_second: run.operations_per_second,
             p50_us: run.latency_us.p50,
             p99_us: run.latency_us.p99,
             cpu_us: server.map(|server| server.cpu_us_per_request),
-            switches: server.map(|server| server.voluntary_switches_per_request),
+            switches: server.map(|server| {
+                server.voluntary_switches_per_request + server.involuntary_switches_per_request
+            }),
         }
     }
 }

@@ -84,7 +84,8 @@ pub(crate) fn difference(left: &Value, right: &Value) -> Option<String> {
         }
         (Value::Array(left), Value::Array(right)) => {
             let found = left.iter().zip(right).enumerate();
-            let mut found = found.filter_map(|(at, (one, other))| Some(format!("/{at}{}", difference(one, other)?)));
+            let mut found =
+                found.filter_map(|(at, (one, other))| Some(format!("/{at}{}", difference(one, other)?)));
             let shorter = || (left.len() != right.len()).then(|| format!("/{}", left.len().min(right.len())));
             found.next().or_else(shorter)
         }

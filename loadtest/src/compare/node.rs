@@ -73,7 +73,8 @@ impl Node {
         says: Says,
         below: &Path,
     ) -> Result<Self, String> {
-        let folder = Folder::new(below).map_err(|error| format!("no folder for the data of {name}: {error}"))?;
+        let folder =
+            Folder::new(below).map_err(|error| format!("no folder for the data of {name}: {error}"))?;
         let mut command = command(&folder.path);
         let program = command.get_program().to_string_lossy().into_owned();
         let failed = |error: io::Error| format!("cannot run {program} for {name}: {error}");
@@ -93,10 +94,12 @@ impl Node {
         let said = self.child.stdout.take();
         let line = said.map_or_else(|| Err("no output".to_owned()), first_line);
         let ready = line.and_then(|line| {
-            serde_json::from_str::<Ready>(&line).map_err(|error| format!("{error} in its first line {line:?}"))
+            serde_json::from_str::<Ready>(&line)
+                .map_err(|error| format!("{error} in its first line {line:?}"))
         });
         let name = &self.name;
-        let ready = ready.map_err(|error| format!("{name} did not get ready: {error}{}", self.last_words()))?;
+        let ready =
+            ready.map_err(|error| format!("{name} did not get ready: {error}{}", self.last_words()))?;
         if ready.pid.is_some_and(|pid| pid != self.pid()) {
             return Err(format!("{name} is the process {}, and says it is {:?}", self.pid(), ready.pid));
         }
@@ -272,8 +275,7 @@ mod tests {
         Node::start("shell", command, Says::Itself, &std::env::temp_dir())
     }
 
-    const SERVES: &str =
-        r#"echo x >"$1"/data; echo '{"http":"127.0.0.1:81","p2p":"/ip4/127.0.0.1/tcp/4/p2p/x","pid":'$$'}'; exec sleep 1000"#;
+    const SERVES: &str = r#"echo x >"$1"/data; echo '{"http":"127.0.0.1:81","p2p":"/ip4/127.0.0.1/tcp/4/p2p/x","pid":'$$'}'; exec sleep 1000"#;
 
     #[test]
     fn dropping_a_node_ends_the_process_and_removes_its_data() {
@@ -291,7 +293,10 @@ mod tests {
     #[test]
     fn a_server_that_does_not_get_ready_is_an_error_with_its_last_words() {
         let silent = shell("echo the disk is full >&2; exit 3").unwrap_err();
-        assert!(silent.contains("without saying where it listens") && silent.contains("the disk is full"), "{silent}");
+        assert!(
+            silent.contains("without saying where it listens") && silent.contains("the disk is full"),
+            "{silent}"
+        );
         let odd = shell("echo hello; exec sleep 1000").unwrap_err();
         assert!(odd.contains("hello"), "{odd}");
         let other = shell(r#"echo '{"http":"127.0.0.1:81","pid":1}'; exec sleep 1000"#).unwrap_err();

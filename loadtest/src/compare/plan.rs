@@ -210,7 +210,10 @@ mod tests {
                 "queue-remote, 64 connections, 70 % of the bridge's knee",
             ]
         );
-        assert_eq!((plan.rounds, plan.duration, plan.layouts()), (7, Duration::from_millis(1500), vec![Layout::Apart]));
+        assert_eq!(
+            (plan.rounds, plan.duration, plan.layouts()),
+            (7, Duration::from_millis(1500), vec![Layout::Apart])
+        );
         let runs = plan.runs(|_| 2);
         assert_eq!(runs, 84);
         assert!(plan.time(runs) < Duration::from_secs(180), "{:?}", plan.time(runs));

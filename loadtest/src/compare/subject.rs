@@ -4,9 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::cpus::Cpus;
 use super::node::Says;
-use super::plan::{Layout, Mix};
+use super::plan::Mix;
 use crate::options::Era;
 
 /// What a subject is.
@@ -32,7 +31,9 @@ pub(crate) struct Subject {
 impl Subject {
     /// Native and the lasting bridge, which are always compared.
     pub(crate) fn always() -> Vec<Self> {
-        [("native", Kind::Native), ("bridge", Kind::Bridge)].map(|(name, kind)| Self::new(name, kind)).to_vec()
+        [("native", Kind::Native), ("bridge", Kind::Bridge)]
+            .map(|(name, kind)| Self::new(name, kind))
+            .to_vec()
     }
 
     /// The bridge that dials for each call.
@@ -61,35 +62,31 @@ impl Subject {
         }
     }
 
-    /// The word after `serve` where the server is this program.
-    fn variant(&self) -> Option<&'static str> {
-        match self.kind {
-            Kind::Native => Some("native"),
-            Kind::Bridge => Some("bridge"),
-            Kind::BridgeDial => Some("bridge-dial"),
-            Kind::Peer { .. } => None,
-        }
-    }
-
     /// How it tells where it serves; `free` is an address nobody else uses.
     pub(crate) fn says(&self, free: SocketAddr) -> Says {
-        if self.variant().is_some() { Says::Itself } else { Says::Nothing(free) }
+        if matches!(self.kind, Kind::Peer { .. }) { Says::Nothing(free) } else { Says::Itself }
     }
 
-    /// The command that starts it.
-    pub(crate) fn command(&self, own: &Own, layout: Layout, cpus: &Cpus, free: SocketAddr, folder: &Path) -> Command {
-        match (&self.kind, self.variant()) {
-            (_, Some(variant)) => own.serve(variant, cpus.server(layout), folder),
-            (Kind::Peer { program, .. }, None) => {
-                // taskset replaces itself by the server, so the process id is the server's.
-                let mut command = Command::new("taskset");
-                let list = list(cpus.server(layout));
-                command.args(["-c", &list]).arg(program);
-                command.args(["--http", "hyper", "--listen", &free.to_string()]);
-                command
-            }
-            (_, None) => Command::new(&own.program),
-        }
+    /// The command that starts it on these cores; `remote` is the node that it may be told to ask.
+    pub(crate) fn command(
+        &self,
+        own: &Own,
+        cpus: &[usize],
+        remote: &str,
+        free: SocketAddr,
+        folder: &Path,
+    ) -> Command {
+        let program = match &self.kind {
+            Kind::Native => return own.serve("native", cpus, Some(remote), folder),
+            Kind::Bridge => return own.serve("bridge", cpus, Some(remote), folder),
+            Kind::BridgeDial => return own.serve("bridge-dial", cpus, Some(remote), folder),
+            Kind::Peer { program, .. } => program,
+        };
+        // taskset replaces itself by the server, so the process id is the server's.
+        let mut command = Command::new("taskset");
+        command.args(["-c", &list(cpus)]).arg(program);
+        command.args(["--http", "hyper", "--listen", &free.to_string()]);
+        command
     }
 }
 
@@ -101,11 +98,23 @@ pub(crate) struct Own {
 }
 
 impl Own {
-    /// The command that serves as `variant` on these cores.
-    pub(crate) fn serve(&self, variant: &str, cpus: &[usize], folder: &Path) -> Command {
+    /// The command that serves as `variant` on these cores, and may ask the node `remote`.
+    pub(crate) fn serve(
+        &self,
+        variant: &str,
+        cpus: &[usize],
+        remote: Option<&str>,
+        folder: &Path,
+    ) -> Command {
         let mut command = Command::new(&self.program);
         command.args(["serve", variant, "--listen", "127.0.0.1:0", "--p2p-listen", "/ip4/127.0.0.1/tcp/0"]);
-        command.args(["--journal-mode", &self.journal_mode, "--cpus", &list(cpus)]).arg("--data-dir").arg(folder);
+        command
+            .args(["--journal-mode", &self.journal_mode, "--cpus", &list(cpus)])
+            .arg("--data-dir")
+            .arg(folder);
+        if let Some(remote) = remote {
+            command.args(["--remote", remote]);
+        }
         command
     }
 }
@@ -161,7 +170,7 @@ mod tests {
     #[test]
     fn commands_name_the_variant_and_the_cores() {
         let own = Own { program: "x".into(), journal_mode: "none".to_owned() };
-        let command = own.serve("bridge", &[0, 1], Path::new("/d"));
+        let command = own.serve("bridge", &[0, 1], Some("/m"), Path::new("/d"));
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         assert_eq!(words[..2], ["serve", "bridge"]);
         assert!(words.windows(2).any(|pair| pair == ["--cpus", "0,1"]));

@@ -50,7 +50,11 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         comparison.rounds, comparison.duration_s, comparison.warmup_s, comparison.seed
     )?;
     if comparison.rounds < LEAST_ROUNDS {
-        writeln!(out, "\n**Only {} rounds, by --rounds: at least {LEAST_ROUNDS} are a comparison.**", comparison.rounds)?;
+        writeln!(
+            out,
+            "\n**Only {} rounds, by --rounds: at least {LEAST_ROUNDS} are a comparison.**",
+            comparison.rounds
+        )?;
     }
     writeln!(out, "\nCommand:\n\n```sh\n{}\n```", machine.command)?;
     writeln!(
@@ -82,7 +86,8 @@ fn verdicts(out: &mut String, comparison: &Comparison, layout: Layout, right: us
 }
 
 fn verdict_cell(paired: &Paired) -> String {
-    let (Some(median), Some(low), Some(high)) = (paired.ratio_median, paired.ratio_low, paired.ratio_high) else {
+    let (Some(median), Some(low), Some(high)) = (paired.ratio_median, paired.ratio_low, paired.ratio_high)
+    else {
         return format!("{}, no pairs", paired.verdict.words());
     };
     let words = match paired.verdict {
@@ -114,7 +119,8 @@ fn load(result: &CellResult) -> String {
 /// Each server's medians with the smallest and the largest of its rounds that count.
 fn figures(out: &mut String, comparison: &Comparison, layout: Layout) -> std::fmt::Result {
     writeln!(out, "\n### Figures{}: median (min–max)\n", mark(layout))?;
-    let columns = [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Switches, Metric::PerCpuSecond];
+    let columns =
+        [Metric::Throughput, Metric::P50, Metric::P99, Metric::Cpu, Metric::Switches, Metric::PerCpuSecond];
     let names = columns.map(Metric::name);
     writeln!(out, "| load | server | {} | remote node CPU µs/request | void |", names.join(" | "))?;
     writeln!(out, "|---|---|{}---|---|", "---|".repeat(names.len()))?;
@@ -129,7 +135,8 @@ fn figures(out: &mut String, comparison: &Comparison, layout: Layout) -> std::fm
                 spread(result.series(*subject, metric).into_iter().flatten(), digits)
             });
             let runs = || result.rounds.iter().map(|round| &round[at]);
-            let remote = runs().filter(|run| run.figures.void_reasons.is_empty()).filter_map(|run| run.remote_cpu_us);
+            let remote =
+                runs().filter(|run| run.figures.void_reasons.is_empty()).filter_map(|run| run.remote_cpu_us);
             let void = runs().filter(|run| !run.figures.void_reasons.is_empty()).count();
             writeln!(
                 out,
@@ -149,7 +156,8 @@ fn notes(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     writeln!(out, "\n## Notes\n")?;
     let idle = comparison.results.iter().flat_map(CellResult::runs).map(|(_, _, run)| run.bystander_share);
     let most = idle.fold(0.0, f64::max);
-    let judged = if most > MAX_IDLE_SHARE { "**more than a server that idles should**" } else { "as good as nothing" };
+    let judged =
+        if most > MAX_IDLE_SHARE { "**more than a server that idles should**" } else { "as good as nothing" };
     writeln!(
         out,
         "- The servers that were up but not asked used at most {:.2} % of a core during a run: {judged}.",

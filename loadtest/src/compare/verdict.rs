@@ -185,13 +185,17 @@ mod tests {
         let five = Paired::new(&left, &right, Better::More);
         assert_eq!((five.verdict, five.pairs, five.rounds), (Verdict::Void, 5, 7));
         let none = Paired::new(&[None; 7], &right, Better::More);
-        assert_eq!((none.verdict, none.pairs, none.ratio_low, none.ratio_high), (Verdict::Void, 0, None, None));
+        assert_eq!(
+            (none.verdict, none.pairs, none.ratio_low, none.ratio_high),
+            (Verdict::Void, 0, None, None)
+        );
     }
 
     #[test]
     fn the_interval_has_the_ranks_of_the_sign_test() {
         // From tables of the confidence interval of a median: how many values lie outside on each side.
-        for (pairs, outside) in [(6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (15, 3), (17, 4), (20, 5), (25, 7)] {
+        for (pairs, outside) in [(6, 0), (8, 0), (9, 1), (11, 1), (12, 2), (15, 3), (17, 4), (20, 5), (25, 7)]
+        {
             assert_eq!(cut(pairs), Some(outside), "{pairs}");
         }
         assert!((0..6).all(|pairs| cut(pairs).is_none()));

@@ -15,7 +15,7 @@ use ringmesh::runtime::{self, Queue, Scope, ScopeOptions};
 
 use super::exchange::{Exchange, FIRST_ID, frame_length};
 use super::{Both, Report, report};
-use crate::answer::{ErrorKind, Fault};
+use crate::fault::{ErrorKind, Fault};
 use crate::options::{P2pArgs, StreamUse};
 use crate::stats::Stats;
 

@@ -78,7 +78,7 @@ impl Both {
 
 /// What the counts and the processes' samples come to.
 fn report(stats: &Stats, before: &Both, after: &Both) -> Report {
-    let requests = stats.requests();
+    let requests = stats.samples();
     let usage = after.own.since(&before.own);
     let each = |cpu_seconds: f64| cpu_seconds * 1e6 / requests.max(1) as f64;
     let server = after.server.as_ref().zip(before.server.as_ref());

@@ -3,7 +3,7 @@
 use std::io;
 
 use super::lane::Lane;
-use crate::request::find;
+use crate::key::find;
 
 /// Puts a job; its id.
 pub(super) async fn put(lane: &mut Lane) -> io::Result<u64> {

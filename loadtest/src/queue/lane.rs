@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use ringmesh::runtime::{BoxError, Stream};
 
 use super::{Shared, beanstalkd, tools};
-use crate::answer::{ErrorKind, Fault};
+use crate::fault::{ErrorKind, Fault};
 use crate::options::{QueueArgs, QueueProtocol, QueueRound};
 
 const CONNECT_TIME: Duration = Duration::from_secs(5);

@@ -106,7 +106,7 @@ async fn measure(args: &QueueArgs, shared: &Rc<Shared>, scope: &Scope) -> Result
 }
 
 fn report(stats: &Stats, samples: &Samples) -> Report {
-    let rounds = stats.requests();
+    let rounds = stats.samples();
     let [before, after] = &samples.own;
     let usage = after.since(before);
     let each = |cpu_seconds: f64| cpu_seconds * 1e6 / rounds.max(1) as f64;

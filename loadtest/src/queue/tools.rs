@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use crate::request::find;
+use crate::key::find;
 
 /// The requests of one connection.
 pub(super) struct Requests {

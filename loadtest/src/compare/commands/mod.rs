@@ -1,6 +1,5 @@
-//! Several servers side by side: fresh processes, interleaved rounds, ratios run by run.
+//! Servers given by their commands, side by side: fresh processes, interleaved rounds, ratios run by run.
 
-mod machine;
 mod server;
 mod table;
 
@@ -9,12 +8,26 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::options::{CompareArgs, Era, Shape};
+use super::args::CompareArgs;
+use super::machine::Machine;
+use super::plan::order;
+use super::verdict::LEAST_ROUNDS;
+use crate::options::{Era, Shape};
+use crate::pace::Pace;
 use crate::run::{self, Job};
 use crate::run_result::RunResult;
-use crate::values::{CpuList, Load, NamedCommand, Target};
-use machine::Machine;
-use server::{Fill, Idle, Server, free_port};
+use crate::values::{CpuList, Endpoint, Load, NamedCommand, Target};
+use server::{Fill, Idle, Server};
+
+pub(super) use server::free_port;
+
+/// Loads where the command line names none.
+const LOADS: [Load; 4] = [
+    Load { connections: 8, pipeline: 1 },
+    Load { connections: 64, pipeline: 1 },
+    Load { connections: 512, pipeline: 1 },
+    Load { connections: 16, pipeline: 16 },
+];
 
 /// Everything a comparison found, as written to compare.json.
 #[derive(Debug, Serialize)]
@@ -58,35 +71,36 @@ pub(crate) struct IdleResult {
 
 /// Runs the comparison and writes compare.md and compare.json; an error when nothing could be compared.
 pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
-    let mut args = args.clone();
+    let (mut shape, server_cpu) = (args.shape()?, args.server_cpu.unwrap_or(0));
     // A generator on the server's core would measure itself.
-    let own_core = CpuList(vec![if args.server_cpu == 1 { 0 } else { 1 }]);
-    args.shape.cpu.get_or_insert(own_core);
-    if args.shape.cpu.as_ref().is_some_and(|list| list.0.contains(&args.server_cpu)) {
-        return Err(format!("--cpu must leave out the server's core {}", args.server_cpu));
+    let own_core = CpuList(vec![if server_cpu == 1 { 0 } else { 1 }]);
+    shape.cpu.get_or_insert(own_core);
+    if shape.cpu.as_ref().is_some_and(|list| list.0.contains(&server_cpu)) {
+        return Err(format!("--cpu must leave out the server's core {server_cpu}"));
     }
     let subjects: Vec<Subject> = [(&args.servers, false), (&args.floors, true)]
         .into_iter()
         .flat_map(|(list, floor)| list.iter().map(move |named| (named, floor)))
-        .map(|(named, floor)| Subject::new(named, floor, args.shape.era))
+        .map(|(named, floor)| Subject::new(named, floor, shape.era))
         .collect();
     let mut comparison = Comparison {
         machine: Machine::here(),
-        server_cpu: args.server_cpu,
-        shape: args.shape.clone(),
+        server_cpu,
+        shape: shape.clone(),
         subjects,
         loads: Vec::new(),
         idle: Vec::new(),
     };
-    let mut bench = Bench { args: &args, response_bytes: 0 };
-    for load in &args.loads {
+    let rounds = args.rounds.unwrap_or(LEAST_ROUNDS);
+    let mut bench = Bench { args, shape, server_cpu, rounds, response_bytes: 0 };
+    for load in if args.loads.is_empty() { &LOADS[..] } else { &args.loads } {
         let rounds = bench.rounds(&comparison.subjects, *load)?;
         comparison.loads.push(LoadResult { load: *load, rounds });
     }
     if !args.idle_s.is_zero() {
         comparison.idle = bench.idle(&comparison.subjects)?;
     }
-    write(&args, &comparison)?;
+    write(args, &comparison)?;
     Ok(comparison)
 }
 
@@ -121,6 +135,9 @@ impl Subject {
 /// The state of a comparison in progress.
 struct Bench<'a> {
     args: &'a CompareArgs,
+    shape: Shape,
+    server_cpu: usize,
+    rounds: u32,
     /// The length of the first server's answer, which the floors are told.
     response_bytes: usize,
 }
@@ -128,11 +145,9 @@ struct Bench<'a> {
 impl Bench<'_> {
     fn rounds(&mut self, subjects: &[Subject], load: Load) -> Result<Vec<Vec<RunResult>>, String> {
         let mut rounds = Vec::new();
-        for round in 0..self.args.rounds {
+        for round in 0..self.rounds {
             let mut reports: Vec<Option<RunResult>> = subjects.iter().map(|_| None).collect();
-            let forward = round % 2 == 0;
-            for step in 0..subjects.len() {
-                let at = if forward { step } else { subjects.len() - 1 - step };
+            for at in order(round, subjects.len()) {
                 let report = self.once(&subjects[at], load)?;
                 progress(&subjects[at], load, round, &report);
                 reports[at] = Some(report);
@@ -146,7 +161,7 @@ impl Bench<'_> {
     fn once(&mut self, subject: &Subject, load: Load) -> Result<RunResult, String> {
         let fill = self.fill()?;
         let mut job = self.job(subject, &fill, load)?;
-        let server = Server::start(&subject.command, &fill, Some(self.args.server_cpu), &job)?;
+        let server = Server::start(&subject.command, &fill, Some(self.server_cpu), &job)?;
         if self.response_bytes == 0 {
             self.response_bytes = server.answer_bytes;
         }
@@ -164,12 +179,12 @@ impl Bench<'_> {
             let command = other.map_or(&subject.command, |named| &named.command);
             let mut first_answer_ms = Vec::new();
             let mut idle = None;
-            for round in 0..self.args.rounds {
+            for round in 0..self.rounds {
                 let fill = self.fill()?;
                 let job = self.job(subject, &fill, Load { connections: 1, pipeline: 1 })?;
                 let server = Server::start(command, &fill, None, &job)?;
                 first_answer_ms.push(server.first_answer.as_secs_f64() * 1e3);
-                if round + 1 == self.args.rounds {
+                if round + 1 == self.rounds {
                     idle = Some(server.watch_idle(self.args.idle_s)?);
                 }
                 server.stop();
@@ -184,15 +199,16 @@ impl Bench<'_> {
     }
 
     fn fill(&self) -> Result<Fill, String> {
-        Ok(Fill { port: free_port()?, cpu: self.args.server_cpu, response_bytes: self.response_bytes })
+        Ok(Fill { port: free_port()?, cpu: self.server_cpu, response_bytes: self.response_bytes })
     }
 
     fn job(&self, subject: &Subject, fill: &Fill, load: Load) -> Result<Job, String> {
-        let mut shape = self.args.shape.clone();
-        shape.pipeline = load.pipeline;
+        let mut shape = self.shape.clone();
+        shape.pipeline = Some(load.pipeline);
         shape.era = subject.era;
         let target = Target::new(&format!("127.0.0.1:{}", fill.port), "/mcp")?;
-        Ok(Job { target, connections: load.connections, shape, raw: subject.floor, server_pid: None })
+        let job = Job::new(Endpoint::Http(target), Pace::Closed, Some(load.connections), &shape)?;
+        Ok(Job { raw: subject.floor, ..job })
     }
 }
 

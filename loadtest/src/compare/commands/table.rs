@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{Comparison, LoadResult};
 use crate::compare::table::spread;
+use crate::run::DEFAULT_MESSAGE_BYTES;
 use crate::run_result::RunResult;
 
 /// The whole comparison as Markdown.
@@ -35,7 +36,7 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
          {:.1} s of warm-up.",
         shape.era.version(),
         shape.tool,
-        shape.message_bytes,
+        shape.message_bytes.unwrap_or(DEFAULT_MESSAGE_BYTES),
         shape.duration_s.as_secs_f64(),
         shape.warmup_s.as_secs_f64()
     )?;

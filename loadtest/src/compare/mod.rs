@@ -1,0 +1,219 @@
+//! Several servers side by side, in interleaved rounds: this one against the same handlers behind a bridge between
+//! runtimes, or any servers given by their commands.
+//!
+//! The way of the former: [`plan`] → [`cluster`] starts the servers → [`equal`] asks whether they answer alike → [`bench`]
+//! runs the plan with the [`generator`] → [`verdict`] on each pair of series → [`table`].
+
+mod args;
+mod ask;
+mod bench;
+mod cluster;
+pub(crate) mod commands;
+mod cpus;
+mod equal;
+mod figures;
+mod generator;
+mod machine;
+mod mask;
+mod node;
+mod plan;
+mod subject;
+mod table;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use bench::{CellResult, Measured, Turn, run_layout};
+use cluster::Cluster;
+use cpus::Cpus;
+use figures::Metric;
+use generator::Generator;
+use machine::Machine;
+use plan::{Layout, Plan};
+use subject::{Own, Subject};
+use verdict::Paired;
+
+pub(crate) use args::CompareArgs;
+
+/// A server that nobody asks anything should use no more than this share of a core.
+const MAX_IDLE_SHARE: f64 = 0.02;
+
+/// Everything that a comparison of native and bridged servers found.
+pub(crate) struct Comparison {
+    pub(crate) machine: Machine,
+    pub(crate) journal_mode: &'static str,
+    pub(crate) seed: u64,
+    pub(crate) rounds: u32,
+    pub(crate) duration_s: f64,
+    pub(crate) warmup_s: f64,
+    pub(crate) cpus: Cpus,
+    pub(crate) subjects: Vec<Subject>,
+    pub(crate) results: Vec<CellResult>,
+    /// What a reader must know.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What `compare` did, for the terminal and the exit code.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The tables.
+    pub(crate) markdown: String,
+    /// Whether there were runs that must not be used.
+    pub(crate) is_void: bool,
+    /// Runs with wrong or missing answers, by server.
+    pub(crate) wrong: Vec<String>,
+}
+
+/// Runs the comparison of the command line and writes its report.
+pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
+    if !args.servers.is_empty() {
+        let comparison = commands::run(args)?;
+        let is_void = comparison.void_runs() > 0;
+        return Ok(Outcome { markdown: comparison.markdown(), is_void, wrong: Vec::new() });
+    }
+    node::end_all_on_signals()?;
+    let comparison = measure(args)?;
+    let markdown = table::markdown(&comparison);
+    write(args, &markdown)?;
+    // A run that is void by the machine's doing leaves fewer pairs, and the table says so.
+    Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong() })
+}
+
+fn measure(args: &CompareArgs) -> Result<Comparison, String> {
+    let allowed =
+        ringmesh::runtime::topology::affinity().map_err(|error| format!("no list of cores: {error}"))?;
+    let generator = match args.cpu.as_ref().map(|list| &list.0[..]) {
+        None => None,
+        Some([one]) => Some(*one),
+        Some(several) => return Err(format!("--cpu {several:?}: here the generator has one core")),
+    };
+    let cpus = Cpus::new(&allowed, args.server_cpu, generator)?;
+    let plan = Plan::new(&args.choice(), allowed.len());
+    let (subjects, mut notes) = subjects(args);
+    let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+    let own = Own { program, journal_mode: args.journal_mode.name().to_owned() };
+    let below = args.data_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let runs = plan.runs(|mix| subjects.iter().filter(|subject| subject.takes_part(mix)).count());
+    say(&format!("{runs} runs, about {:.0} s", plan.time(runs).as_secs_f64()));
+    notes.iter().for_each(|note| say(note));
+    let (mut results, mut done) = (Vec::new(), 0);
+    for layout in plan.layouts() {
+        let cluster = Cluster::start(&subjects, &own, layout, &cpus, &below)?;
+        cluster.check_equal(&subjects)?;
+        say(&format!("{}: all answers are equal", cpus.words(layout)));
+        let mut generator =
+            Generator { cluster, subjects: &subjects, cpus: &cpus, plan: &plan, seed: args.seed };
+        let mut told = |turn: &Turn, measured: &Measured| {
+            done += 1;
+            say(&progress(&subjects[turn.subject], turn, measured, (done, runs)));
+        };
+        let (found, left_out) = run_layout(&plan, layout, &subjects, &mut generator, &mut told)?;
+        results.extend(found);
+        notes.extend(left_out);
+    }
+    Ok(Comparison {
+        machine: Machine::here(),
+        journal_mode: args.journal_mode.name(),
+        seed: args.seed,
+        rounds: plan.rounds,
+        duration_s: plan.duration.as_secs_f64(),
+        warmup_s: plan.warmup.as_secs_f64(),
+        cpus,
+        subjects,
+        results,
+        notes,
+    })
+}
+
+/// Who is compared, and who is left out.
+fn subjects(args: &CompareArgs) -> (Vec<Subject>, Vec<String>) {
+    let mut subjects = Subject::always();
+    if args.quick {
+        return (subjects, Vec::new());
+    }
+    subjects.push(Subject::dialling());
+    let (peers, left_out) = subject::peers(&args.peers);
+    subjects.extend(peers);
+    (subjects, left_out)
+}
+
+fn write(args: &CompareArgs, markdown: &str) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot write to {}: {error}", args.out.display());
+    fs::create_dir_all(&args.out).map_err(failed)?;
+    fs::write(args.out.join("compare.md"), markdown).map_err(failed)
+}
+
+/// One line a run on the way, so that a long comparison shows that it lives.
+fn progress(subject: &Subject, turn: &Turn, measured: &Measured, (done, all): (u32, usize)) -> String {
+    let figures = &measured.figures;
+    let number =
+        |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));
+    let void = match (figures.errors, figures.void_reasons.first()) {
+        (0, None) => String::new(),
+        (0, Some(reason)) => format!("  VOID: {reason}"),
+        (errors, _) => format!("  WRONG: {errors} errors: {}", figures.first_error.as_deref().unwrap_or("?")),
+    };
+    format!(
+        "{done}/{all} {} round {} {}: {:<12} {:>8.0}/s  p99 {:>7} us  {:>6} us CPU/request{void}",
+        turn.cell.layout.name(),
+        turn.round + 1,
+        turn.cell.words(),
+        subject.name,
+        figures.per_second,
+        number(figures.p99_us, 0),
+        number(figures.cpu_us, 1),
+    )
+}
+
+#[allow(
+    clippy::print_stderr,
+    reason = "progress of a command goes to the terminal, its result to standard output"
+)]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+impl Comparison {
+    /// The layouts, in the order in which they ran.
+    pub(crate) fn layouts(&self) -> Vec<Layout> {
+        let mut layouts: Vec<Layout> = self.results.iter().map(|result| result.cell.layout).collect();
+        layouts.dedup();
+        layouts
+    }
+
+    /// The first server against another one, under one load and by one metric.
+    pub(crate) fn paired(&self, result: &CellResult, right: usize, metric: Metric) -> Paired {
+        Paired::new(&result.series(0, metric), &result.series(right, metric), metric.better())
+    }
+
+    /// Each reason why runs are void, and how many are.
+    pub(crate) fn void_reasons(&self) -> BTreeMap<String, usize> {
+        let mut reasons = BTreeMap::new();
+        for (of, _, run) in self.results.iter().flat_map(CellResult::runs) {
+            for reason in &run.figures.void_reasons {
+                *reasons.entry(format!("{}: {reason}", self.subjects[of].name)).or_default() += 1;
+            }
+        }
+        reasons
+    }
+
+    /// Runs with wrong or missing answers, by server.
+    pub(crate) fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for result in &self.results {
+            for (of, round, run) in result.runs().filter(|(_, _, run)| run.figures.errors > 0) {
+                wrong.push(format!(
+                    "{}, {} ({}), round {}: {} errors, the first: {}",
+                    self.subjects[of].name,
+                    result.cell.words(),
+                    result.cell.layout.name(),
+                    round + 1,
+                    run.figures.errors,
+                    run.figures.first_error.as_deref().unwrap_or("not said")
+                ));
+            }
+        }
+        wrong
+    }
+}

@@ -1,0 +1,214 @@
+//! Where the connections of one generator thread get their next operation from.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use event_listener::Event;
+use ringmesh::runtime;
+
+use crate::gate::{Gate, Phase};
+use crate::mix::Script;
+use crate::pace::{Pace, Random, Schedule};
+
+/// Arrivals that may wait for a connection on one thread. Later ones are counted as not begun.
+const MAX_BACKLOG: usize = 1 << 20;
+/// The longest pause of the pacer, so that it sees the end of the run.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+
+/// One operation that is to begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Arrival {
+    /// When it was to begin: latency counts from here.
+    pub(crate) intended: Instant,
+    /// Which operation of the mix.
+    pub(crate) operation: usize,
+    /// Whether it falls into the measured time; in a closed loop that is told by its end.
+    pub(crate) measured: bool,
+}
+
+/// The arrivals of one thread.
+#[derive(Debug)]
+pub(crate) struct Source {
+    gate: Arc<Gate>,
+    schedule: Option<RefCell<Schedule>>,
+    backlog: RefCell<VecDeque<Arrival>>,
+    /// Sums of the weights of the operations up to each one.
+    sums: Vec<u64>,
+    random: RefCell<Random>,
+    arrived: Event,
+    offered: Cell<u64>,
+    dropped: Cell<u64>,
+}
+
+impl Source {
+    /// The source of thread `index` of `parts`; an open loop begins now.
+    pub(crate) fn new(
+        gate: Arc<Gate>,
+        script: &Script,
+        pace: Pace,
+        seed: u64,
+        (index, parts): (usize, usize),
+    ) -> Self {
+        let schedule = match pace {
+            Pace::Closed => None,
+            Pace::Open { rate, arrivals } => {
+                let schedule = Schedule::new(Instant::now(), rate, arrivals, seed, (index, parts));
+                Some(RefCell::new(schedule))
+            }
+        };
+        let mut sum = 0;
+        let sums = script.operations.iter().map(|operation| {
+            sum += u64::from(operation.weight);
+            sum
+        });
+        Self {
+            gate,
+            schedule,
+            backlog: RefCell::new(VecDeque::new()),
+            sums: sums.collect(),
+            random: RefCell::new(Random::new(!seed ^ index as u64)),
+            arrived: Event::new(),
+            offered: Cell::new(0),
+            dropped: Cell::new(0),
+        }
+    }
+
+    /// Whether operations begin on a schedule.
+    pub(crate) fn is_open(&self) -> bool {
+        self.schedule.is_some()
+    }
+
+    /// The next operation, if one is to begin now.
+    pub(crate) fn try_take(&self, now: Instant) -> Option<Arrival> {
+        if !self.is_open() {
+            let measured = false;
+            let over = self.gate.phase() == Phase::Over;
+            return (!over).then(|| Arrival { intended: now, operation: self.pick(), measured });
+        }
+        self.release(now);
+        self.backlog.borrow_mut().pop_front()
+    }
+
+    /// Arrivals that nobody has begun.
+    pub(crate) fn waiting(&self) -> usize {
+        self.backlog.borrow().len()
+    }
+
+    /// Returns when [`Source::try_take`] may have something; `false` once nothing more will come.
+    pub(crate) async fn wait(&self) -> bool {
+        let arrived = self.arrived.listen();
+        if !self.backlog.borrow().is_empty() {
+            return true;
+        }
+        if self.is_over() {
+            return false;
+        }
+        arrived.await;
+        true
+    }
+
+    /// Wakes waiting connections when their time has come, until the run is over; returns at once in a closed loop.
+    pub(crate) async fn run_pacer(&self) {
+        let Some(schedule) = &self.schedule else { return };
+        while self.gate.phase() != Phase::Over {
+            let now = Instant::now();
+            self.release(now);
+            let next = schedule.borrow().next().saturating_duration_since(now);
+            runtime::sleep(next.min(LONGEST_PAUSE)).await;
+        }
+        self.arrived.notify(usize::MAX);
+    }
+
+    /// Arrivals of the measured time.
+    pub(crate) fn offered(&self) -> u64 {
+        self.offered.get()
+    }
+
+    /// Takes what nobody began, all that was dropped included: intended starts, and a number of others.
+    pub(crate) fn take_unbegun(&self) -> (Vec<Arrival>, u64) {
+        (self.backlog.take().into_iter().filter(|arrival| arrival.measured).collect(), self.dropped.take())
+    }
+
+    fn is_over(&self) -> bool {
+        self.gate.phase() == Phase::Over
+    }
+
+    /// Puts what is due into the backlog.
+    fn release(&self, now: Instant) {
+        let Some(schedule) = &self.schedule else { return };
+        let phase = self.gate.phase();
+        if phase == Phase::Over || phase == Phase::Opening {
+            return;
+        }
+        let measured = phase == Phase::Measuring;
+        let mut schedule = schedule.borrow_mut();
+        let mut backlog = self.backlog.borrow_mut();
+        while let Some(intended) = schedule.take_due(now) {
+            self.offered.set(self.offered.get() + u64::from(measured));
+            if backlog.len() == MAX_BACKLOG {
+                self.dropped.set(self.dropped.get() + u64::from(measured));
+            } else {
+                backlog.push_back(Arrival { intended, operation: self.pick(), measured });
+            }
+        }
+        if !backlog.is_empty() {
+            self.arrived.notify(backlog.len());
+        }
+    }
+
+    /// An operation, each as often as its weight says.
+    fn pick(&self) -> usize {
+        let [_] = self.sums[..] else {
+            let total = self.sums.last().copied().unwrap_or(1);
+            let at = self.random.borrow_mut().next() % total;
+            return self.sums.partition_point(|sum| *sum <= at);
+        };
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mix::tests::setting;
+    use crate::mix::{Mix, Script};
+    use crate::pace::Arrivals;
+
+    fn source(pace: Pace) -> (Arc<Gate>, Source) {
+        let text = "[[operation]]\nname='a'\nweight=3\nstep=[{}]\n[[operation]]\nname='b'\nstep=[{}]";
+        let script = Script::new(&Mix::new("m", text).unwrap(), &setting(16)).unwrap();
+        let gate = Arc::new(Gate::new());
+        (Arc::clone(&gate), Source::new(gate, &script, pace, 1, (0, 1)))
+    }
+
+    #[test]
+    fn a_closed_loop_always_has_a_next_operation_until_it_is_over() {
+        let (gate, source) = source(Pace::Closed);
+        gate.set(Phase::Measuring);
+        let picked: Vec<usize> =
+            (0..4000).filter_map(|_| source.try_take(Instant::now())).map(|a| a.operation).collect();
+        let share = picked.iter().filter(|operation| **operation == 0).count();
+        assert!(picked.len() == 4000 && (2800..3200).contains(&share), "{share}");
+        gate.set(Phase::Over);
+        assert_eq!(source.try_take(Instant::now()), None);
+    }
+
+    #[test]
+    fn an_open_loop_keeps_what_nobody_takes_and_ends_with_the_run() {
+        let (gate, source) = source(Pace::Open { rate: 1000.0, arrivals: Arrivals::Uniform });
+        let later = Instant::now() + Duration::from_secs(1);
+        gate.set(Phase::WarmUp);
+        let first = source.try_take(later).unwrap();
+        assert!(!first.measured && first.intended < later);
+        gate.set(Phase::Measuring);
+        assert!(source.try_take(later + Duration::from_secs(1)).is_some());
+        assert!((990..=1010).contains(&source.offered()), "{}", source.offered());
+        gate.set(Phase::Over);
+        assert!(source.try_take(later + Duration::from_secs(9)).is_some());
+        let (unbegun, dropped) = source.take_unbegun();
+        assert_eq!((unbegun.len() as u64, dropped), (source.offered(), 0));
+        assert_eq!(source.try_take(later), None);
+    }
+}
