@@ -62,6 +62,9 @@ pub(crate) struct CompareArgs {
     /// Where the servers keep their data while they run (default: the system's folder for temporary files).
     #[arg(long, value_name = "DIR", conflicts_with = "servers")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// The program that is started with `serve`, for tests (default: this one).
+    #[arg(long, value_name = "FILE", hide = true, conflicts_with = "servers")]
+    pub(crate) program: Option<PathBuf>,
     /// Where the pseudo-random numbers of arrivals begin.
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,

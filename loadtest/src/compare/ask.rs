@@ -46,7 +46,8 @@ impl Question {
     }
 }
 
-/// Asks the server at `address`, on a connection of its own.
+/// Asks the server at `address`, on a connection of its own. An answer with another status than 200 is put with it into an
+/// object of `status` and `body`.
 ///
 /// The error says what went wrong, without naming the server.
 pub(crate) fn ask(address: SocketAddr, question: &Question) -> Result<Value, String> {
@@ -57,11 +58,10 @@ pub(crate) fn ask(address: SocketAddr, question: &Question) -> Result<Value, Str
     stream.write_all(&question.bytes(address)).map_err(failed)?;
     let (status, body) = read(&mut stream)?;
     let shown = || String::from_utf8_lossy(&body[..body.len().min(500)]).into_owned();
-    if status != 200 {
-        return Err(format!("{} was answered with status {status}: {}", question.method, shown()));
-    }
-    serde_json::from_slice(&body)
-        .map_err(|error| format!("the answer to {} is no JSON ({error}): {}", question.method, shown()))
+    let answer: Value = serde_json::from_slice(&body).map_err(|error| {
+        format!("the answer to {}, with status {status}, is no JSON ({error}): {}", question.method, shown())
+    })?;
+    Ok(if status == 200 { answer } else { json!({"status": status, "body": answer}) })
 }
 
 /// The status and the body of one answer.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use super::ask::ask;
 use super::commands::free_port;
-use super::cpus::Cpus;
+use super::cpus::{Cpus, SHARED_NICE};
 use super::equal::{self, Answer};
-use super::node::{Node, Says};
+use super::node::{self, Node, Says};
 use super::plan::Layout;
 use super::subject::{Kind, Own, Subject};
 use crate::options::Cli;
@@ -36,12 +36,14 @@ impl Cluster {
         cpus: &Cpus,
         below: &Path,
     ) -> Result<Self, String> {
-        let remote = Node::start(
-            "the remote node",
-            |folder| own.serve("native", &[cpus.remote], None, folder),
-            Says::Itself,
-            below,
-        )?;
+        let command = |folder: &Path| {
+            let mut command = own.serve("native", &[cpus.remote], None, folder);
+            if cpus.remote_yields() {
+                node::lower_priority(&mut command, SHARED_NICE);
+            }
+            command
+        };
+        let remote = Node::start("the remote node", command, Says::Itself, below)?;
         let address = remote.p2p.clone().ok_or("the remote node does not say where peers reach it")?;
         let mut servers = Vec::new();
         for subject in subjects {

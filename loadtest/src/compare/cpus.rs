@@ -4,7 +4,8 @@ use serde::Serialize;
 
 use super::plan::Layout;
 
-/// How much lower the generator's priority is where it shares the server's cores.
+/// How much lower the priority is of the generator where it shares the server's cores, and of the remote node where it has
+/// no core of its own: a generator that waits for it would be late.
 pub(crate) const SHARED_NICE: i32 = 10;
 
 /// The cores of a comparison.
@@ -54,10 +55,15 @@ impl Cpus {
         }
     }
 
+    /// Whether the remote node has to do with what others leave it of a core.
+    pub(crate) fn remote_yields(&self) -> bool {
+        self.remote == self.generator
+    }
+
     /// Who has which cores, in words.
     pub(crate) fn words(&self, layout: Layout) -> String {
-        let remote = match self.remote == self.generator {
-            true => format!("the other node on core {} too", self.remote),
+        let remote = match self.remote_yields() {
+            true => format!("the other node with nice {SHARED_NICE} on core {} too", self.remote),
             false => format!("the other node on core {}", self.remote),
         };
         match layout {

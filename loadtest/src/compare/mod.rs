@@ -91,7 +91,10 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
     let cpus = Cpus::new(&allowed, args.server_cpu, generator)?;
     let plan = Plan::new(&args.choice(), allowed.len());
     let (subjects, mut notes) = subjects(args);
-    let program = std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?;
+    let program = match &args.program {
+        Some(program) => program.clone(),
+        None => std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?,
+    };
     let own = Own { program, journal_mode: args.journal_mode.name().to_owned() };
     let below = args.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let runs = plan.runs(|mix| subjects.iter().filter(|subject| subject.takes_part(mix)).count());
@@ -187,12 +190,15 @@ impl Comparison {
         Paired::new(&result.series(0, metric), &result.series(right, metric), metric.better())
     }
 
-    /// Each reason why runs are void, and how many are.
-    pub(crate) fn void_reasons(&self) -> BTreeMap<String, usize> {
-        let mut reasons = BTreeMap::new();
+    /// Each kind of reason why runs are void, with how many are, and the first of them in full.
+    pub(crate) fn void_reasons(&self) -> BTreeMap<String, (usize, String)> {
+        let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
         for (of, _, run) in self.results.iter().flat_map(CellResult::runs) {
             for reason in &run.figures.void_reasons {
-                *reasons.entry(format!("{}: {reason}", self.subjects[of].name)).or_default() += 1;
+                // What comes after these are figures, which differ from run to run.
+                let kind = reason.split([':', ',']).next().unwrap_or(reason);
+                let kind = format!("{}: {kind}", self.subjects[of].name);
+                reasons.entry(kind).or_insert_with(|| (0, reason.clone())).0 += 1;
             }
         }
         reasons

@@ -162,6 +162,17 @@ fn alive() -> MutexGuard<'static, Vec<Left>> {
     ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Lets the process of a command run with a priority that is lower by so much.
+pub(crate) fn lower_priority(command: &mut Command, nice: i32) {
+    // SAFETY: setpriority takes integers and may be called between fork and exec; 0 is the calling process.
+    unsafe {
+        command.pre_exec(move || match libc::setpriority(libc::PRIO_PROCESS, 0, nice) {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        });
+    }
+}
+
 /// Spawns a child that dies with this process, and notes that it uses this folder.
 fn spawn(command: &mut Command, folder: &Folder) -> io::Result<Child> {
     // SAFETY: prctl with these two integers touches no memory of ours and may be called between fork and exec.

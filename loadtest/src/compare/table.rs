@@ -164,8 +164,8 @@ fn notes(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         most * 100.0
     )?;
     comparison.notes.iter().try_for_each(|note| writeln!(out, "- {note}"))?;
-    for (reason, runs) in comparison.void_reasons() {
-        writeln!(out, "- void: {runs} runs: {reason}")?;
+    for (kind, (runs, first)) in comparison.void_reasons() {
+        writeln!(out, "- Void: {runs} runs of {kind}; the first: {first}")?;
     }
     comparison.wrong().iter().try_for_each(|wrong| writeln!(out, "- **WRONG ANSWERS**: {wrong}"))
 }
@@ -175,5 +175,78 @@ pub(super) fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String
     match Spread::of(values) {
         Some(Spread { median, min, max }) => format!("{median:.digits$} ({min:.digits$}–{max:.digits$})"),
         None => "-".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
+    use super::*;
+    use crate::compare::bench::run_layout;
+    use crate::compare::bench::tests::{Scripted, quick};
+    use crate::compare::cpus::Cpus;
+    use crate::compare::machine::Machine;
+    use crate::compare::subject::Subject;
+
+    fn compared(mut runner: Scripted, layout: Layout) -> Comparison {
+        let mut plan = quick();
+        plan.cells.iter_mut().for_each(|cell| cell.layout = layout);
+        let subjects = Subject::always();
+        let (results, notes) = run_layout(&plan, layout, &subjects, &mut runner, &mut |_, _| ()).unwrap();
+        Comparison {
+            machine: Machine::here(),
+            journal_mode: "none",
+            seed: 1,
+            rounds: plan.rounds,
+            duration_s: 1.5,
+            warmup_s: 0.2,
+            cpus: Cpus::new(&[0, 1], None, None).unwrap(),
+            subjects,
+            results,
+            notes,
+        }
+    }
+
+    #[test]
+    fn verdicts_and_figures_stand_in_tables() {
+        let text = markdown(&compared(Scripted::default(), Layout::Apart));
+        let row = text
+            .lines()
+            .find(|line| line.starts_with("| queue-remote, 16 connections, closed loop |"))
+            .unwrap();
+        assert!(row.contains("**faster** 0.50 (0.50–0.50) | **faster** 0.50"), "{row}");
+        assert!(
+            text.contains("70 % of the bridge's knee: 881/s offered | no difference shown 1.00"),
+            "{text}"
+        );
+        assert!(text.contains("| native | 2019 (2016–2022) | 50 (50–50) |"), "{text}");
+        assert!(text.contains("used at most 0.10 % of a core during a run: as good as nothing"), "{text}");
+        assert!(!text.contains("hared") && !text.contains("Only"), "{text}");
+    }
+
+    #[test]
+    fn shared_cores_are_marked_at_every_table() {
+        let text = markdown(&compared(Scripted::default(), Layout::Shared));
+        let headings: Vec<&str> =
+            text.lines().filter(|line| line.starts_with("##") && *line != "## Notes").collect();
+        assert_eq!(headings.len(), 3);
+        assert!(headings.iter().all(|line| line.to_lowercase().contains("shared")), "{headings:?}");
+    }
+
+    #[test]
+    fn void_runs_wrong_answers_and_too_few_rounds_are_said() {
+        let void = markdown(&compared(Scripted { void: Some(1), ..Scripted::default() }, Layout::Apart));
+        assert!(void.contains("| void, no pairs |") && void.contains("| 7 of 7 |"), "{void}");
+        assert!(void.contains("Void: 28 runs of bridge: the generator was late"), "{void}");
+        assert!(void.contains("left out: queue-remote"), "{void}");
+        // The fourth run is native's second.
+        let mut wrong = compared(Scripted { wrong_at: Some(4), ..Scripted::default() }, Layout::Apart);
+        wrong.rounds = 3;
+        let text = markdown(&wrong);
+        assert!(text.contains("6 of 7 pairs") && text.contains("**Only 3 rounds"), "{text}");
+        let said = "native, queue-local, 16 connections, closed loop (apart), round 2: 3 errors, the first: not the text";
+        assert_eq!(wrong.wrong(), [said]);
+        assert!(text.contains(said), "{text}");
     }
 }
