@@ -1,5 +1,7 @@
 //! `compare` leaves nothing behind, whichever way it ends: no process and no data.
 
+#![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;

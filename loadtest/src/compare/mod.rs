@@ -24,13 +24,13 @@ mod verdict;
 use std::collections::BTreeMap;
 use std::fs;
 
-use bench::{CellResult, Measured, Turn, run_layout};
+use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
 use cpus::Cpus;
 use figures::Metric;
 use generator::Generator;
 use machine::Machine;
-use plan::{Layout, Plan};
+use plan::{Layout, Pace, Plan};
 use subject::{Own, Subject};
 use verdict::Paired;
 
@@ -107,6 +107,7 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
         say(&format!("{}: all answers are equal", cpus.words(layout)));
         let mut generator =
             Generator { cluster, subjects: &subjects, cpus: &cpus, plan: &plan, seed: args.seed };
+        warm_up(&plan, layout, &mut generator)?;
         let mut told = |turn: &Turn, measured: &Measured| {
             done += 1;
             say(&progress(&subjects[turn.subject], turn, measured, (done, runs)));
@@ -127,6 +128,17 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
         results,
         notes,
     })
+}
+
+/// One run of each server that does not count: the first one of a process pays for what all later ones find done.
+fn warm_up(plan: &Plan, layout: Layout, generator: &mut Generator<'_>) -> Result<(), String> {
+    for subject in 0..generator.subjects.len() {
+        let mut cells = plan.cells.iter().filter(|cell| cell.layout == layout && cell.pace == Pace::Closed);
+        if let Some(cell) = cells.find(|cell| generator.subjects[subject].takes_part(cell.mix)) {
+            generator.run(&Turn { subject, cell: *cell, offered: None, round: 0 })?;
+        }
+    }
+    Ok(())
 }
 
 /// Who is compared, and who is left out.

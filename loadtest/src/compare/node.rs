@@ -280,7 +280,7 @@ mod tests {
     fn shell(script: &str) -> Result<Node, String> {
         let command = |folder: &Path| {
             let mut command = Command::new("/bin/sh");
-            command.args(["-c", &script, "sh"]).arg(folder);
+            command.args(["-c", script, "sh"]).arg(folder);
             command
         };
         Node::start("shell", command, Says::Itself, &std::env::temp_dir())

@@ -181,7 +181,7 @@ fn cells(layout: Layout, mixes: &[Mix], connections: &[u32], quick: bool) -> Vec
 
 /// The order of a round: there and back, so that a drift of the machine falls on all alike.
 pub(crate) fn order(round: u32, subjects: usize) -> Vec<usize> {
-    if round % 2 == 0 { (0..subjects).collect() } else { (0..subjects).rev().collect() }
+    if round.is_multiple_of(2) { (0..subjects).collect() } else { (0..subjects).rev().collect() }
 }
 
 #[cfg(test)]

@@ -79,13 +79,14 @@ fn verdicts(out: &mut String, comparison: &Comparison, layout: Layout, right: us
     let names = Metric::JUDGED.map(Metric::name);
     writeln!(out, "| load | {} |\n|---|{}", names.join(" | "), "---|".repeat(names.len()))?;
     for result in results {
-        let cells = Metric::JUDGED.map(|metric| verdict_cell(&comparison.paired(result, right, metric)));
+        let cells = Metric::JUDGED.map(|metric| verdict_cell(&comparison.paired(result, right, metric), 2));
         writeln!(out, "| {} | {} |", load(result), cells.join(" | "))?;
     }
     Ok(())
 }
 
-fn verdict_cell(paired: &Paired) -> String {
+/// A verdict with its ratio and the interval of it.
+pub(super) fn verdict_cell(paired: &Paired, digits: usize) -> String {
     let (Some(median), Some(low), Some(high)) = (paired.ratio_median, paired.ratio_low, paired.ratio_high)
     else {
         return format!("{}, no pairs", paired.verdict.words());
@@ -98,7 +99,7 @@ fn verdict_cell(paired: &Paired) -> String {
         true => String::new(),
         false => format!(", {} of {} pairs", paired.pairs, paired.rounds),
     };
-    format!("{words} {median:.2} ({low:.2}–{high:.2}){fewer}")
+    format!("{words} {median:.digits$} ({low:.digits$}–{high:.digits$}){fewer}")
 }
 
 /// What marks every table of a layout that is not the usual one.

@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{Comparison, LoadResult};
-use crate::compare::table::spread;
+use crate::compare::table::{spread, verdict_cell};
+use crate::compare::verdict::{Better, Paired};
 use crate::run::DEFAULT_MESSAGE_BYTES;
 use crate::run_result::RunResult;
 
@@ -89,19 +90,22 @@ fn figures(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std:
 fn ratios(out: &mut String, comparison: &Comparison, load: &LoadResult) -> std::fmt::Result {
     let Some(first) = comparison.subjects.first() else { return Ok(()) };
     for (at, other) in comparison.subjects.iter().enumerate().skip(1) {
-        let good = || load.rounds.iter().filter(|round| !round[0].void && !round[at].void);
-        let ratio = |figure: fn(&RunResult) -> Option<f64>| {
-            spread(good().filter_map(|round| Some(figure(&round[0])? / figure(&round[at])?)), 3)
+        let of = |at: usize, figure: fn(&RunResult) -> Option<f64>| {
+            let runs = load.rounds.iter().map(|round| &round[at]);
+            runs.map(|run| figure(run).filter(|_| !run.void)).collect::<Vec<_>>()
+        };
+        let judged = |better: Better, figure: fn(&RunResult) -> Option<f64>| {
+            verdict_cell(&Paired::new(&of(0, figure), &of(at, figure), better), 3)
         };
         writeln!(
             out,
-            "\n{} / {}, run by run: throughput {}, server CPU {}, p50 {}, p99 {}.",
+            "\n{} / {}, run by run: throughput {}; server CPU {}; p50 {}; p99 {}.",
             first.name,
             other.name,
-            ratio(|report| Some(report.requests_per_second)),
-            ratio(cpu),
-            ratio(|report| report.latency_us.p50),
-            ratio(|report| report.latency_us.p99)
+            judged(Better::More, |run| Some(run.requests_per_second)),
+            judged(Better::Less, cpu),
+            judged(Better::Less, |run| run.latency_us.p50),
+            judged(Better::Less, |run| run.latency_us.p99)
         )?;
     }
     Ok(())
