@@ -67,12 +67,12 @@ pub(crate) struct Outcome {
 
 /// Runs the comparison of the command line and writes its report.
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
+    node::end_all_on_signals()?;
     if !args.servers.is_empty() {
         let comparison = commands::run(args)?;
         let is_void = comparison.void_runs() > 0;
         return Ok(Outcome { markdown: comparison.markdown(), is_void, wrong: Vec::new() });
     }
-    node::end_all_on_signals()?;
     let comparison = measure(args)?;
     let markdown = table::markdown(&comparison);
     write(args, &markdown)?;

@@ -167,7 +167,7 @@ impl Bench<'_> {
         }
         job.server_pid = Some(server.pid());
         let report = run::run(&job);
-        server.stop();
+        drop(server);
         report
     }
 
@@ -187,7 +187,7 @@ impl Bench<'_> {
                 if round + 1 == self.rounds {
                     idle = Some(server.watch_idle(self.args.idle_s)?);
                 }
-                server.stop();
+                drop(server);
                 std::thread::sleep(Duration::from_millis(20));
             }
             if let Some(idle) = idle {

@@ -1,17 +1,19 @@
 //! A server under test: started from its command, watched, and stopped.
 
 use std::net::TcpListener;
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use crate::compare::node::{Node, Says};
 use crate::probe;
 use crate::procfs::{Sample, Usage};
 use crate::run::Job;
 
 /// How long a server may take until its first right answer.
 const START_WITHIN: Duration = Duration::from_secs(20);
-/// How long a server may take to end after SIGTERM, before it is killed.
-const STOP_WITHIN: Duration = Duration::from_secs(10);
+/// Where the servers of this project keep their data.
+const DATA_DIR: &str = "RINGMESH_DATA_DIR";
 
 /// What a command's placeholders stand for.
 #[derive(Debug, Clone)]
@@ -30,10 +32,10 @@ impl Fill {
     }
 }
 
-/// A running server; dropping it kills it.
+/// A running server; dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Server {
-    child: Child,
+    node: Node,
     /// From just before the process was spawned to its first right answer.
     pub(crate) first_answer: Duration,
     /// The length of that answer, in bytes.
@@ -55,28 +57,35 @@ impl Server {
         let command = fill.apply(command);
         let mut words = command.split_whitespace();
         let program = words.next().ok_or("an empty command")?;
-        let mut process = match pin {
-            Some(cpu) => {
-                // taskset replaces itself by the server, so the process id is the server's.
-                let mut process = Command::new("taskset");
-                process.args(["-c", &cpu.to_string(), program]);
-                process
+        let process = |folder: &Path| {
+            let mut process = match pin {
+                Some(cpu) => {
+                    // taskset replaces itself by the server, so the process id is the server's.
+                    let mut process = Command::new("taskset");
+                    process.args(["-c", &cpu.to_string(), program]);
+                    process
+                }
+                None => Command::new(program),
+            };
+            process.args(words);
+            // Whatever server of ours is started writes there, and not into the home of who runs this.
+            if std::env::var_os(DATA_DIR).is_none() {
+                process.env(DATA_DIR, folder);
             }
-            None => Command::new(program),
+            process
         };
-        process.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let spawned = Instant::now();
-        let child = process.spawn().map_err(|error| format!("cannot run {command}: {error}"))?;
-        let mut server = Self { child, first_answer: Duration::ZERO, answer_bytes: 0 };
-        server.answer_bytes = probe::wait_for_answer(job, spawned + START_WITHIN)
-            .map_err(|error| format!("{command}: {error}"))?;
-        server.first_answer = spawned.elapsed();
-        Ok(server)
+        let says = Says::Nothing(([127, 0, 0, 1], fill.port).into());
+        let mut node = Node::start(&command, process, says, &std::env::temp_dir())?;
+        let answered = probe::wait_for_answer(job, spawned + START_WITHIN);
+        let answer_bytes =
+            answered.map_err(|error| node.check_alive().err().unwrap_or(format!("{command}: {error}")))?;
+        Ok(Self { node, first_answer: spawned.elapsed(), answer_bytes })
     }
 
     /// The process id.
     pub(crate) fn pid(&self) -> u32 {
-        self.child.id()
+        self.node.pid()
     }
 
     /// Watches the server for `time` while nobody asks it anything.
@@ -94,26 +103,6 @@ impl Server {
             voluntary_switches_per_second: usage.voluntary_switches as f64 / usage.seconds,
             threads: after.thread_count(),
         })
-    }
-
-    /// Asks the server to end, and kills it if it does not.
-    pub(crate) fn stop(mut self) {
-        if let Ok(pid) = i32::try_from(self.pid()) {
-            // SAFETY: kill takes two integers; the child has not been waited for, so the id is still its own.
-            unsafe { libc::kill(pid, libc::SIGTERM) };
-        }
-        let deadline = Instant::now() + STOP_WITHIN;
-        while Instant::now() < deadline && matches!(self.child.try_wait(), Ok(None)) {
-            std::thread::sleep(Duration::from_millis(2));
-        }
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // Both fail harmlessly when the process has already ended and was waited for.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
