@@ -80,3 +80,52 @@ fn read(stream: &mut TcpStream) -> Result<(u16, Vec<u8>), String> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// Asks a server that answers the first request with these bytes and closes; the answer, and the request.
+    fn asked(answer: &'static str) -> (Result<Value, String>, String) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let (mut request, mut chunk) = (Vec::new(), [0; 4096]);
+            while !request.ends_with(b"}") {
+                let read = stream.read(&mut chunk).unwrap();
+                request.extend_from_slice(&chunk[..read]);
+            }
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8(request).unwrap()
+        });
+        let question = Question::call("echo", &json!({"message": "hi"}));
+        let answer = ask(address, &question);
+        (answer, server.join().unwrap())
+    }
+
+    #[test]
+    fn a_question_has_its_headers_and_its_metadata() {
+        let (answer, request) = asked("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n{\"id\":1}");
+        assert_eq!(answer, Ok(json!({"id": 1})));
+        let (head, body) = request.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains("Mcp-Method: tools/call\r\nMcp-Name: echo\r\n"), "{head}");
+        let body: Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body.pointer("/params/arguments/message"), Some(&json!("hi")));
+        assert!(body["params"]["_meta"].is_object());
+    }
+
+    #[test]
+    fn another_status_is_part_of_the_answer_and_no_json_is_an_error() {
+        let (answer, _) = asked("HTTP/1.1 400 Bad\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n");
+        assert_eq!(answer, Ok(json!({"status": 400, "body": {}})));
+        let (answer, _) = asked("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 4\r\n\r\noops");
+        assert!(answer.unwrap_err().contains("with status 502, is no JSON"));
+        let (answer, _) = asked("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{");
+        assert!(answer.unwrap_err().contains("closed the connection"));
+    }
+}

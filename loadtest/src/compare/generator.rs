@@ -10,7 +10,7 @@ use super::cpus::{Cpus, SHARED_NICE};
 use super::figures::Figures;
 use super::plan::{Layout, Mix, Plan};
 use super::subject::Subject;
-use crate::options::Cli;
+use crate::options::{Cli, Era};
 use crate::procfs::Sample;
 use crate::run::{self, Job};
 use crate::run_result::RunResult;
@@ -29,9 +29,7 @@ pub(crate) struct Generator<'a> {
 
 impl Runner for Generator<'_> {
     fn run(&mut self, turn: &Turn) -> Result<Measured, String> {
-        let words = self.words(turn)?;
-        let cli = Cli::try_parse_from(&words).map_err(|error| error.to_string())?;
-        let job = Job::from_args(&cli.load)?;
+        let job = self.job(turn)?;
         let before = self.samples();
         let run = in_layout(turn.cell.layout, job);
         self.cluster.check_alive()?;
@@ -73,19 +71,11 @@ impl Generator<'_> {
         }
     }
 
-    /// The command line of a run, as a user would type it.
-    fn words(&self, turn: &Turn) -> Result<Vec<String>, String> {
-        let (subject, node) = (&self.subjects[turn.subject], &self.cluster.servers[turn.subject]);
-        let mut words = vec!["ringmesh-loadtest".to_owned()];
+    fn job(&self, turn: &Turn) -> Result<Job, String> {
+        let node = &self.cluster.servers[turn.subject];
+        let mut words = words(turn, self.subjects[turn.subject].era(), self.plan);
         let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
-        let seconds = |time: Duration| time.as_secs_f64().to_string();
         flag("url", format!("http://{}/mcp", node.http));
-        flag("mix", turn.cell.mix.name().to_owned());
-        flag("era", subject.era().version().to_owned());
-        flag("connections", turn.cell.connections.to_string());
-        flag("duration-s", seconds(self.plan.duration));
-        flag("warmup-s", seconds(self.plan.warmup));
-        flag("grace-s", GRACE_S.to_owned());
         flag("server-pid", node.pid().to_string());
         // Both servers of a round get the same arrivals.
         flag("seed", self.seed.wrapping_add(u64::from(turn.round)).to_string());
@@ -93,14 +83,29 @@ impl Generator<'_> {
             let remote = self.cluster.remote.p2p.clone().ok_or("the remote node has no address for peers")?;
             flag("remote", remote);
         }
-        if let Some(offered) = turn.offered {
-            flag("rate", offered.to_string());
-        }
         if turn.cell.layout == Layout::Apart {
             flag("cpu", self.cpus.generator.to_string());
         }
-        Ok(words)
+        let cli = Cli::try_parse_from(&words).map_err(|error| error.to_string())?;
+        Job::from_args(&cli.load)
     }
+}
+
+/// The load of a run as a command line, as a user would type it.
+fn words(turn: &Turn, era: Era, plan: &Plan) -> Vec<String> {
+    let seconds = |time: Duration| time.as_secs_f64().to_string();
+    let mut words = vec!["ringmesh-loadtest".to_owned()];
+    let mut flag = |name: &str, value: String| words.extend([format!("--{name}"), value]);
+    flag("mix", turn.cell.mix.name().to_owned());
+    flag("era", era.version().to_owned());
+    flag("connections", turn.cell.connections.to_string());
+    flag("duration-s", seconds(plan.duration));
+    flag("warmup-s", seconds(plan.warmup));
+    flag("grace-s", GRACE_S.to_owned());
+    if let Some(offered) = turn.offered {
+        flag("rate", offered.to_string());
+    }
+    words
 }
 
 /// Runs a job; where cores are shared, with a low priority.
@@ -117,4 +122,54 @@ fn in_layout(layout: Layout, job: Job) -> Result<RunResult, String> {
         run::run(&job)
     });
     niced.join().unwrap_or_else(|_| Err("the generator panicked".to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
+
+    use super::*;
+    use crate::compare::bench::tests::quick;
+    use crate::pace::Pace as Loop;
+
+    #[test]
+    fn every_load_of_a_plan_is_one_that_the_generator_takes() {
+        let plan = quick();
+        for cell in &plan.cells {
+            for offered in [None, Some(1234.0)] {
+                let turn = Turn { subject: 0, cell: *cell, offered, round: 0 };
+                let mut words = words(&turn, Era::V2026_07_28, &plan);
+                words.extend(["--remote", "/ip4/127.0.0.1/tcp/1/p2p/x"].map(str::to_owned));
+                let job = Job::from_args(&Cli::try_parse_from(&words).unwrap().load).unwrap();
+                assert_eq!((job.connections, job.shape.duration_s), (cell.connections, plan.duration));
+                assert_eq!(job.mix.name, cell.mix.name());
+                match offered {
+                    None => assert_eq!(job.pace, Loop::Closed),
+                    Some(rate) => assert!(matches!(job.pace, Loop::Open { rate: at, .. } if at == rate)),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_shared_run_does_not_lower_the_priority_of_who_asks_for_it() {
+        // SAFETY: getpriority takes integers; 0 is the calling thread on Linux.
+        let nice = || unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) };
+        let before = nice();
+        let words = [
+            "x",
+            "--target",
+            "127.0.0.1:9",
+            "--connections",
+            "1",
+            "--duration-s",
+            "0.05",
+            "--warmup-s",
+            "0.01",
+        ];
+        let job = Job::from_args(&Cli::try_parse_from(words).unwrap().load).unwrap();
+        let run = in_layout(Layout::Shared, job).unwrap();
+        assert!(run.void, "nobody is there");
+        assert_eq!(nice(), before);
+    }
 }
