@@ -8,6 +8,9 @@ use super::subject::{Kind, Subject};
 use crate::run_result::RunResult;
 use crate::stats::Spread;
 
+/// Rounds that may be added to a load whose rounds were void by no fault of a server, at most.
+pub(crate) const EXTRA_ROUNDS: u32 = 2;
+
 /// One run that is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Turn {
@@ -88,22 +91,45 @@ pub(crate) fn run_layout(
         };
         let taking_part: Vec<usize> =
             (0..subjects.len()).filter(|at| subjects[*at].takes_part(cell.mix)).collect();
-        let mut rounds = Vec::new();
-        for round in 0..plan.rounds {
-            let mut runs: Vec<Option<Measured>> = taking_part.iter().map(|_| None).collect();
-            for at in order(round, taking_part.len()) {
-                let turn = Turn { subject: taking_part[at], cell: *cell, offered, round };
-                let measured = runner.run(&turn).map_err(|error| {
-                    format!("{}, {}, round {}: {error}", subjects[turn.subject].name, cell.words(), round + 1)
-                })?;
-                told(&turn, &measured);
-                runs[at] = Some(measured);
-            }
-            rounds.push(runs.into_iter().flatten().collect());
-        }
+        let mut once = |subject: usize, round: u32| {
+            let turn = Turn { subject, cell: *cell, offered, round };
+            let measured = runner.run(&turn).map_err(|error| {
+                format!("{}, {}, round {}: {error}", subjects[subject].name, cell.words(), round + 1)
+            })?;
+            told(&turn, &measured);
+            Ok(measured)
+        };
+        let rounds = all_rounds(plan.rounds, &taking_part, &mut once)?;
         results.push(CellResult { cell: *cell, offered, subjects: taking_part, rounds });
     }
     Ok((results, notes))
+}
+
+/// So many rounds, there and back, and a few more for those that were lost.
+fn all_rounds(
+    wanted: u32,
+    taking_part: &[usize],
+    once: &mut dyn FnMut(usize, u32) -> Result<Measured, String>,
+) -> Result<Vec<Vec<Measured>>, String> {
+    let mut rounds: Vec<Vec<Measured>> = Vec::new();
+    for round in 0..wanted + EXTRA_ROUNDS {
+        let lost = rounds.iter().filter(|runs| is_lost(runs)).count();
+        if round as usize >= wanted as usize + lost {
+            break;
+        }
+        let mut runs: Vec<Option<Measured>> = taking_part.iter().map(|_| None).collect();
+        for at in order(round, taking_part.len()) {
+            runs[at] = Some(once(taking_part[at], round)?);
+        }
+        rounds.push(runs.into_iter().flatten().collect());
+    }
+    Ok(rounds)
+}
+
+/// Whether a round counts for nothing though no server did wrong: the machine or the generator was to blame.
+fn is_lost(runs: &[Measured]) -> bool {
+    let is_void = runs.iter().any(|run| !run.figures.void_reasons.is_empty());
+    is_void && runs.iter().all(|run| run.figures.errors == 0)
 }
 
 /// About where the bridge's knee is: its largest closed-loop throughput under this mix, as the median of its rounds.
@@ -129,6 +155,8 @@ pub(crate) mod tests {
         pub(crate) turns: Vec<Turn>,
         /// Void every run of this subject.
         pub(crate) void: Option<usize>,
+        /// Void this run.
+        pub(crate) void_at: Option<usize>,
         /// Let this run have wrong answers.
         pub(crate) wrong_at: Option<usize>,
     }
@@ -146,7 +174,7 @@ pub(crate) mod tests {
                 switches: Some(0.5),
                 ..Figures::default()
             };
-            if self.void == Some(turn.subject) {
+            if self.void == Some(turn.subject) || self.void_at == Some(self.turns.len()) {
                 figures.void_reasons.push("the generator was late".to_owned());
             }
             if self.wrong_at == Some(self.turns.len()) {
@@ -194,6 +222,19 @@ pub(crate) mod tests {
             notes[0].contains("queue-local") && notes[0].contains("no closed loop of the bridge"),
             "{notes:?}"
         );
+    }
+
+    #[test]
+    fn a_round_that_is_lost_is_run_again_at_most_twice_and_wrong_answers_never() {
+        let rounds = |mut runner: Scripted| {
+            let subjects = Subject::always();
+            let (results, _) =
+                run_layout(&quick(), Layout::Apart, &subjects, &mut runner, &mut |_, _| ()).unwrap();
+            results.iter().map(|result| result.rounds.len()).collect::<Vec<_>>()
+        };
+        assert_eq!(rounds(Scripted { void_at: Some(3), ..Scripted::default() })[..2], [8, 7]);
+        assert_eq!(rounds(Scripted { void: Some(0), ..Scripted::default() })[..2], [9, 9]);
+        assert_eq!(rounds(Scripted { wrong_at: Some(3), ..Scripted::default() })[..2], [7, 7]);
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
     let runs = plan.runs(|mix| subjects.iter().filter(|subject| subject.takes_part(mix)).count());
     say(&format!("{runs} runs, about {:.0} s", plan.time(runs).as_secs_f64()));
     notes.iter().for_each(|note| say(note));
-    let (mut results, mut done) = (Vec::new(), 0);
+    let (mut results, mut done) = (Vec::new(), 0_usize);
     for layout in plan.layouts() {
         let cluster = Cluster::start(&subjects, &own, layout, &cpus, &below)?;
         cluster.check_equal(&subjects)?;
@@ -110,7 +110,7 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
         warm_up(&plan, layout, &mut generator)?;
         let mut told = |turn: &Turn, measured: &Measured| {
             done += 1;
-            say(&progress(&subjects[turn.subject], turn, measured, (done, runs)));
+            say(&progress(&subjects[turn.subject], turn, measured, (done, runs.max(done))));
         };
         let (found, left_out) = run_layout(&plan, layout, &subjects, &mut generator, &mut told)?;
         results.extend(found);
@@ -160,7 +160,7 @@ fn write(args: &CompareArgs, markdown: &str) -> Result<(), String> {
 }
 
 /// One line a run on the way, so that a long comparison shows that it lives.
-fn progress(subject: &Subject, turn: &Turn, measured: &Measured, (done, all): (u32, usize)) -> String {
+fn progress(subject: &Subject, turn: &Turn, measured: &Measured, (done, all): (usize, usize)) -> String {
     let figures = &measured.figures;
     let number =
         |value: Option<f64>, digits: usize| value.map_or("-".to_owned(), |value| format!("{value:.digits$}"));

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::bench::CellResult;
+use super::bench::{CellResult, EXTRA_ROUNDS};
 use super::figures::Metric;
 use super::plan::{Layout, Pace};
 use super::verdict::{LEAST_ROUNDS, Paired, Verdict};
@@ -61,7 +61,8 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
         out,
         "\nA verdict is about the first server next to the other: the median of the ratios of paired rounds, in brackets its \
          interval by the sign test (at least 95 %). Faster or slower is said where the interval leaves out 1 and the \
-         median is at least 3 % away from it; among many verdicts a few are chance. Fewer than 6 pairs are void. A request \
+         median is at least 3 % away from it; among many verdicts a few are chance. Fewer than 6 pairs are void; a round that was \
+         void with right answers is run again, at most {EXTRA_ROUNDS} for a load. A request \
          is one operation of the mix; a queue cycle is three calls. A server's CPU is that of its own process, in user and \
          kernel mode."
     )
@@ -238,8 +239,8 @@ mod tests {
     #[test]
     fn void_runs_wrong_answers_and_too_few_rounds_are_said() {
         let void = markdown(&compared(Scripted { void: Some(1), ..Scripted::default() }, Layout::Apart));
-        assert!(void.contains("| void, no pairs |") && void.contains("| 7 of 7 |"), "{void}");
-        assert!(void.contains("Void: 28 runs of bridge: the generator was late"), "{void}");
+        assert!(void.contains("| void, no pairs |") && void.contains("| 9 of 9 |"), "{void}");
+        assert!(void.contains("Void: 36 runs of bridge: the generator was late"), "{void}");
         assert!(void.contains("left out: queue-remote"), "{void}");
         // The fourth run is native's second.
         let mut wrong = compared(Scripted { wrong_at: Some(4), ..Scripted::default() }, Layout::Apart);
