@@ -23,6 +23,7 @@ mod verdict;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::SystemTime;
 
 use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
@@ -34,6 +35,8 @@ use plan::{Layout, Pace, Plan};
 use subject::{Own, Subject};
 use verdict::Paired;
 
+use args::JournalMode;
+
 pub(crate) use args::CompareArgs;
 
 /// A server that nobody asks anything should use no more than this share of a core.
@@ -42,11 +45,10 @@ const MAX_IDLE_SHARE: f64 = 0.02;
 /// Everything that a comparison of native and bridged servers found.
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
-    pub(crate) journal_mode: &'static str,
+    pub(crate) started: SystemTime,
+    pub(crate) journal_mode: JournalMode,
     pub(crate) seed: u64,
-    pub(crate) rounds: u32,
-    pub(crate) duration_s: f64,
-    pub(crate) warmup_s: f64,
+    pub(crate) plan: Plan,
     pub(crate) cpus: Cpus,
     pub(crate) subjects: Vec<Subject>,
     pub(crate) results: Vec<CellResult>,
@@ -80,7 +82,8 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
     Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong() })
 }
 
-fn measure(args: &CompareArgs) -> Result<Comparison, String> {
+/// What the command line asks for, before anything has run.
+fn prepared(args: &CompareArgs) -> Result<Comparison, String> {
     let allowed =
         ringmesh::runtime::topology::affinity().map_err(|error| format!("no list of cores: {error}"))?;
     let generator = match args.cpu.as_ref().map(|list| &list.0[..]) {
@@ -88,46 +91,48 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
         Some([one]) => Some(*one),
         Some(several) => return Err(format!("--cpu {several:?}: here the generator has one core")),
     };
-    let cpus = Cpus::new(&allowed, args.server_cpu, generator)?;
-    let plan = Plan::new(&args.choice(), allowed.len());
-    let (subjects, mut notes) = subjects(args);
+    let (subjects, notes) = subjects(args);
+    Ok(Comparison {
+        machine: Machine::here(),
+        started: SystemTime::now(),
+        journal_mode: args.journal_mode,
+        seed: args.seed,
+        plan: Plan::new(&args.choice(), allowed.len()),
+        cpus: Cpus::new(&allowed, args.server_cpu, generator)?,
+        subjects,
+        results: Vec::new(),
+        notes,
+    })
+}
+
+fn measure(args: &CompareArgs) -> Result<Comparison, String> {
+    let mut comparison = prepared(args)?;
     let program = match &args.program {
         Some(program) => program.clone(),
         None => std::env::current_exe().map_err(|error| format!("where is this program? {error}"))?,
     };
-    let own = Own { program, journal_mode: args.journal_mode.name().to_owned() };
+    let own = Own { program, journal_mode: args.journal_mode };
     let below = args.data_dir.clone().unwrap_or_else(std::env::temp_dir);
+    let Comparison { plan, cpus, subjects, results, notes, .. } = &mut comparison;
     let runs = plan.runs(|mix| subjects.iter().filter(|subject| subject.takes_part(mix)).count());
     say(&format!("{runs} runs, about {:.0} s", plan.time(runs).as_secs_f64()));
     notes.iter().for_each(|note| say(note));
-    let (mut results, mut done) = (Vec::new(), 0_usize);
+    let mut done = 0_usize;
     for layout in plan.layouts() {
-        let cluster = Cluster::start(&subjects, &own, layout, &cpus, &below)?;
-        cluster.check_equal(&subjects)?;
+        let cluster = Cluster::start(subjects, &own, layout, cpus, &below)?;
+        cluster.check_equal(subjects)?;
         say(&format!("{}: all answers are equal", cpus.words(layout)));
-        let mut generator =
-            Generator { cluster, subjects: &subjects, cpus: &cpus, plan: &plan, seed: args.seed };
-        warm_up(&plan, layout, &mut generator)?;
+        let mut generator = Generator { cluster, subjects, cpus, plan, seed: args.seed };
+        warm_up(plan, layout, &mut generator)?;
         let mut told = |turn: &Turn, measured: &Measured| {
             done += 1;
             say(&progress(&subjects[turn.subject], turn, measured, (done, runs.max(done))));
         };
-        let (found, left_out) = run_layout(&plan, layout, &subjects, &mut generator, &mut told)?;
+        let (found, left_out) = run_layout(plan, layout, subjects, &mut generator, &mut told)?;
         results.extend(found);
         notes.extend(left_out);
     }
-    Ok(Comparison {
-        machine: Machine::here(),
-        journal_mode: args.journal_mode.name(),
-        seed: args.seed,
-        rounds: plan.rounds,
-        duration_s: plan.duration.as_secs_f64(),
-        warmup_s: plan.warmup.as_secs_f64(),
-        cpus,
-        subjects,
-        results,
-        notes,
-    })
+    Ok(comparison)
 }
 
 /// One run of each server that does not count: the first one of a process pays for what all later ones find done.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use super::args::JournalMode;
 use super::node::Says;
 use super::plan::Mix;
 use crate::options::Era;
@@ -94,7 +95,7 @@ impl Subject {
 #[derive(Debug, Clone)]
 pub(crate) struct Own {
     pub(crate) program: PathBuf,
-    pub(crate) journal_mode: String,
+    pub(crate) journal_mode: JournalMode,
 }
 
 impl Own {
@@ -109,7 +110,7 @@ impl Own {
         let mut command = Command::new(&self.program);
         command.args(["serve", variant, "--listen", "127.0.0.1:0", "--p2p-listen", "/ip4/127.0.0.1/tcp/0"]);
         command
-            .args(["--journal-mode", &self.journal_mode, "--cpus", &list(cpus)])
+            .args(["--journal-mode", self.journal_mode.name(), "--cpus", &list(cpus)])
             .arg("--data-dir")
             .arg(folder);
         if let Some(remote) = remote {
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn commands_name_the_variant_and_the_cores() {
-        let own = Own { program: "x".into(), journal_mode: "none".to_owned() };
+        let own = Own { program: "x".into(), journal_mode: JournalMode::None };
         let command = own.serve("bridge", &[0, 1], Some("/m"), Path::new("/d"));
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy().into_owned()).collect();
         assert_eq!(words[..2], ["serve", "bridge"]);

@@ -38,22 +38,25 @@ fn capital(text: &str) -> String {
 }
 
 fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
-    let machine = &comparison.machine;
+    let (machine, plan) = (&comparison.machine, &comparison.plan);
     let names: Vec<&str> = comparison.subjects.iter().map(|subject| subject.name.as_str()).collect();
     writeln!(out, "# {}\n", names.join(" against "))?;
     writeln!(out, "Machine: {}, {} cpus, Linux {}.", machine.cpu_model, machine.cpus, machine.kernel)?;
-    writeln!(out, "Commit: {}. Journal mode `{}`.", machine.commit, comparison.journal_mode)?;
+    writeln!(out, "Commit: {}. Journal mode `{}`.", machine.commit, comparison.journal_mode.name())?;
     writeln!(
         out,
         "{} rounds of {:.1} s after {:.1} s of warm-up, interleaved A B B A …, seed {}; the servers stay up. Before it, all \
          answers were checked to be equal.",
-        comparison.rounds, comparison.duration_s, comparison.warmup_s, comparison.seed
+        plan.rounds,
+        plan.duration.as_secs_f64(),
+        plan.warmup.as_secs_f64(),
+        comparison.seed
     )?;
-    if comparison.rounds < LEAST_ROUNDS {
+    if plan.rounds < LEAST_ROUNDS {
         writeln!(
             out,
             "\n**Only {} rounds, by --rounds: at least {LEAST_ROUNDS} are a comparison.**",
-            comparison.rounds
+            plan.rounds
         )?;
     }
     writeln!(out, "\nCommand:\n\n```sh\n{}\n```", machine.command)?;
@@ -185,6 +188,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
     use super::*;
+    use crate::compare::args::JournalMode;
     use crate::compare::bench::run_layout;
     use crate::compare::bench::tests::{Scripted, quick};
     use crate::compare::cpus::Cpus;
@@ -198,11 +202,10 @@ mod tests {
         let (results, notes) = run_layout(&plan, layout, &subjects, &mut runner, &mut |_, _| ()).unwrap();
         Comparison {
             machine: Machine::here(),
-            journal_mode: "none",
+            started: std::time::SystemTime::now(),
+            journal_mode: JournalMode::None,
             seed: 1,
-            rounds: plan.rounds,
-            duration_s: 1.5,
-            warmup_s: 0.2,
+            plan,
             cpus: Cpus::new(&[0, 1], None, None).unwrap(),
             subjects,
             results,
@@ -244,7 +247,7 @@ mod tests {
         assert!(void.contains("left out: queue-remote"), "{void}");
         // The fourth run is native's second.
         let mut wrong = compared(Scripted { wrong_at: Some(4), ..Scripted::default() }, Layout::Apart);
-        wrong.rounds = 3;
+        wrong.plan.rounds = 3;
         let text = markdown(&wrong);
         assert!(text.contains("6 of 7 pairs") && text.contains("**Only 3 rounds"), "{text}");
         let said = "native, queue-local, 16 connections, closed loop (apart), round 2: 3 errors, the first: not the text";
