@@ -32,7 +32,7 @@ pub(crate) struct Measured {
     /// About how much CPU the remote node used per request, in microseconds.
     pub(crate) remote_cpu_us: Option<f64>,
     /// Everything the generator says of the run.
-    #[serde(skip)]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) result: Option<RunResult>,
 }
 

@@ -25,6 +25,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::SystemTime;
 
+use serde::Serialize;
+
 use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
 use cpus::Cpus;
@@ -42,9 +44,11 @@ pub(crate) use args::CompareArgs;
 /// A server that nobody asks anything should use no more than this share of a core.
 const MAX_IDLE_SHARE: f64 = 0.02;
 
-/// Everything that a comparison of native and bridged servers found.
+/// Everything that a comparison of native and bridged servers found, as written to compare.json.
+#[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
+    #[serde(serialize_with = "unix_ms")]
     pub(crate) started: SystemTime,
     pub(crate) journal_mode: JournalMode,
     pub(crate) seed: u64,
@@ -77,7 +81,7 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
     }
     let comparison = measure(args)?;
     let markdown = table::markdown(&comparison);
-    write(args, &markdown)?;
+    write(args, &comparison, &markdown)?;
     // A run that is void by the machine's doing leaves fewer pairs, and the table says so.
     Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong() })
 }
@@ -158,10 +162,17 @@ fn subjects(args: &CompareArgs) -> (Vec<Subject>, Vec<String>) {
     (subjects, left_out)
 }
 
-fn write(args: &CompareArgs, markdown: &str) -> Result<(), String> {
+fn write(args: &CompareArgs, comparison: &Comparison, markdown: &str) -> Result<(), String> {
     let failed = |error: std::io::Error| format!("cannot write to {}: {error}", args.out.display());
     fs::create_dir_all(&args.out).map_err(failed)?;
+    let json = serde_json::to_string_pretty(comparison).map_err(|error| error.to_string())?;
+    fs::write(args.out.join("compare.json"), json).map_err(failed)?;
     fs::write(args.out.join("compare.md"), markdown).map_err(failed)
+}
+
+fn unix_ms<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    serializer.serialize_u64(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// One line a run on the way, so that a long comparison shows that it lives.

@@ -5,6 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use crate::options::as_seconds;
+
 /// Connections of an open loop: enough that none of them sets the pace, as arrivals do that.
 pub(crate) const OPEN_CONNECTIONS: u32 = 64;
 /// The shares of the bridge's knee at which all are offered the same rate, in percent.
@@ -89,12 +91,14 @@ impl Cell {
 }
 
 /// Everything that is to be run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Plan {
     /// Closed loops before open ones within a layout: the knee comes from them.
     pub(crate) cells: Vec<Cell>,
     pub(crate) rounds: u32,
+    #[serde(rename = "warmup_s", serialize_with = "as_seconds")]
     pub(crate) warmup: Duration,
+    #[serde(rename = "duration_s", serialize_with = "as_seconds")]
     pub(crate) duration: Duration,
 }
 

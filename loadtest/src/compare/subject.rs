@@ -4,13 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use serde::Serialize;
+
 use super::args::JournalMode;
 use super::node::Says;
 use super::plan::Mix;
 use crate::options::Era;
 
 /// What a subject is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// `serve native`: one runtime for HTTP and peers.
     Native,
@@ -23,7 +26,7 @@ pub(crate) enum Kind {
 }
 
 /// One server of the comparison.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Subject {
     pub(crate) name: String,
     pub(crate) kind: Kind,
