@@ -25,6 +25,7 @@ mod request;
 mod run;
 mod run_result;
 mod series;
+mod serve;
 mod source;
 mod stats;
 mod values;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
             show(&report.json());
             report.errors > 0
         }),
+        Some(Command::Serve(args)) => serve::run(args).map(|()| false),
         Some(Command::P2pCanned(args)) => p2p::serve_canned(args).map(|()| false),
         None => load(&cli.load),
     };

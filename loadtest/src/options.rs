@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::compare::CompareArgs;
 use crate::pace::Arrivals;
+use crate::serve::ServeArgs;
 use crate::values::{CpuList, Ramp};
 
 /// Load generator for MCP servers: open or closed loop, pinned, every answer checked.
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     P2p(P2pArgs),
     /// Load a task queue: submits, or cycles of submit, claim and complete; prints one JSON object.
     Queue(QueueArgs),
+    /// Serve as one of the subjects of a comparison.
+    Serve(ServeArgs),
     /// Serve MCP over libp2p with answers that are always the same: what the stack costs without MCP.
     P2pCanned(CannedArgs),
 }

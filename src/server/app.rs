@@ -10,11 +10,11 @@ use super::error::ServerError;
 use super::exchange::{self, Begun, Reply, Serves};
 use super::flight::MAX_TURNS;
 use super::job::Job;
-use super::setup;
+use super::{setup, task_tools};
 use crate::config::ServerConfig;
 use crate::http::{HttpLimits, Progress, RequestReader};
 use crate::mcp::Registry;
-use crate::runtime::Activity;
+use crate::runtime::{Activity, Scope};
 
 /// A server that another host feeds, or a test.
 ///
@@ -39,37 +39,31 @@ impl App {
         Ok(Self { core: CoreState::new(prepared.shared, 0, Activity::unwatched()) })
     }
 
+    /// The server whose core runs on this thread: for code of the same process that shares its executor and wants an
+    /// answer without a socket. `None` where there is none.
+    pub fn here() -> Option<App> {
+        task_tools::any_here().map(|core| App { core })
+    }
+
+    /// Has each call of a tool to a peer make a node and a connection of its own from now on, which live in `scope` and end
+    /// with its answer: what the servers do that the load tester compares this one with.
+    #[doc(hidden)]
+    pub fn dial_anew(&self, scope: Scope) {
+        self.core.dial_anew(scope);
+    }
+
     /// Answers the requests in `bytes`, one after the other, as an HTTP/1.1 connection would.
     ///
     /// A call's events come before its answer, as one event stream, which cannot be resumed. A stream that would stay open
     /// (GET, `subscriptions/listen`) brings what there is to tell now, and ends as it does when a server stops.
     pub async fn handle(&self, bytes: &[u8]) -> Vec<u8> {
         let mut reader = RequestReader::new(HttpLimits::from(&self.core.shared.limits));
-        let (mut out, mut body) = (Vec::new(), Vec::new());
+        let mut out = Vec::new();
         reader.feed(bytes);
         loop {
             match reader.poll() {
                 Progress::Ready => {
-                    let begun = exchange::begin(
-                        &self.core,
-                        &reader.request(),
-                        Serves::Everything,
-                        false,
-                        &mut body,
-                        &mut out,
-                    );
-                    reader.consume();
-                    let keep = match begun {
-                        Begun::Done { keep } => keep,
-                        // Its stream has ended with the answer to the GET, so nobody reads what it would say.
-                        Begun::Apart { keep, .. } => keep,
-                        Begun::Work { work, reply } => {
-                            let job = Job::new(work, &reply);
-                            self.finish(job, reply, &mut body, &mut out).await
-                        }
-                    };
-                    self.core.metrics().request_ended();
-                    if !keep {
+                    if !self.answer(&mut reader, &mut out).await {
                         return out;
                     }
                 }
@@ -88,6 +82,25 @@ impl App {
                 }
             }
         }
+    }
+
+    /// Takes the request that `reader` holds, after [`Progress::Ready`], and appends its answer to `out`; the rest is as
+    /// [`App::handle`] does it. Says whether the connection may serve on.
+    pub async fn answer(&self, reader: &mut RequestReader, out: &mut Vec<u8>) -> bool {
+        let mut body = Vec::new();
+        let begun = exchange::begin(&self.core, &reader.request(), Serves::Everything, false, &mut body, out);
+        reader.consume();
+        let keep = match begun {
+            Begun::Done { keep } => keep,
+            // Its stream has ended with the answer to the GET, so nobody reads what it would say.
+            Begun::Apart { keep, .. } => keep,
+            Begun::Work { work, reply } => {
+                let job = Job::new(work, &reply);
+                self.finish(job, reply, &mut body, out).await
+            }
+        };
+        self.core.metrics().request_ended();
+        keep
     }
 
     async fn finish(&self, mut job: Job, reply: Reply, body: &mut Vec<u8>, out: &mut Vec<u8>) -> bool {

@@ -1,6 +1,6 @@
 //! One core of the server: its state, its listeners, and the order in which it lets go of its connections.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::io::ErrorKind;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
@@ -51,6 +51,8 @@ pub(crate) struct CoreState {
     accepting: Cell<usize>,
     /// Its libp2p node, while it serves.
     node: RefCell<Option<Rc<Node>>>,
+    /// Where the nodes live that calls to peers make for themselves, should they have to.
+    pub(super) dials_anew: OnceCell<Scope>,
     date: RefCell<(Instant, HttpDate)>,
 }
 
@@ -75,6 +77,7 @@ impl CoreState {
             errands,
             accepting,
             node,
+            dials_anew: OnceCell::new(),
             date,
         });
         task_tools::enter(&core);

@@ -3,6 +3,7 @@
 //! The main path: a tool asks [`Nodes`] for the core on its thread → [`CoreState`] as a [`TaskQueueNode`] → the task
 //! queue of this node, or `peer` (whom to dial, the token, the stream) → `exchange` (the protocol that the peer speaks).
 
+mod dialler;
 mod exchange;
 mod known;
 mod peer;
@@ -49,6 +50,11 @@ pub(super) fn enter(core: &Rc<CoreState>) {
         cores.retain(|core| core.strong_count() > 0);
         cores.push(Rc::downgrade(core));
     });
+}
+
+/// A core on this thread, the last that came, whichever server it belongs to.
+pub(super) fn any_here() -> Option<Rc<CoreState>> {
+    CORES.with_borrow(|cores| cores.iter().rev().find_map(Weak::upgrade))
 }
 
 /// The cores of one server.

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::dialler::Dialler;
 use super::{exchange, here, no_queue};
 use crate::limits::Limit;
 use crate::p2p::address::{PeerAddress, peer_id};
@@ -29,12 +30,7 @@ pub(super) async fn ask(
     patience: Duration,
 ) -> Result<String, Refused> {
     let Some(p2p) = &core.shared.p2p else { return Err(no_queue()) };
-    let Some(node) = core.node() else {
-        return Err(Refused::new(
-            "shutting_down",
-            "this core does not reach peers now; ask again in a moment",
-        ));
-    };
+    let Some(node) = core.node() else { return Err(shutting_down()) };
     let Some(target) = whom(p2p, &node, target)? else {
         return Ok(here(core, &request, true).await.json);
     };
@@ -42,8 +38,9 @@ pub(super) async fn ask(
     let request = with_token(request, p2p.outbound.token_for(&target.address().peer_id));
     let protocols = protocols(&node, &target.address().peer_id);
     let failed = Cell::new(None);
+    let Some(dialler) = Dialler::of(core) else { return Err(shutting_down()) };
     let open = async {
-        let opened = node.open_to(&target, protocols).await;
+        let opened = dialler.open_to(&target, protocols).await;
         opened
             .map(|(stream, index, _)| (stream, protocols[index]))
             .inspect_err(|error| failed.set(Some(code(error))))
@@ -52,6 +49,10 @@ pub(super) async fn ask(
     let answer =
         exchange::ask(open, &request, patience, usize::try_from(max_bytes).unwrap_or(usize::MAX)).await;
     answer.map_err(|error| refused(&error, failed.get()))
+}
+
+fn shutting_down() -> Refused {
+    Refused::new("shutting_down", "this core does not reach peers now; ask again in a moment")
 }
 
 /// Who is meant; `None`: this node.
