@@ -13,6 +13,7 @@ mod gate;
 mod key;
 mod knee;
 mod lane;
+mod machine;
 mod mix;
 mod options;
 mod p2p;
@@ -21,6 +22,7 @@ mod probe;
 mod procfs;
 mod progress;
 mod queue;
+mod report;
 mod request;
 mod run;
 mod run_result;
@@ -36,7 +38,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use machine::Machine;
 use options::{Cli, Command, LoadArgs, Output};
+use report::{Environment, Report};
+use run_result::RunResult;
 
 /// Exit code of a run whose figures must not be used.
 const EXIT_VOID: u8 = 3;
@@ -69,28 +74,6 @@ fn main() -> ExitCode {
     }
 }
 
-/// One run, or one for each of several rates; says whether there is one that must not be used.
-fn load(args: &LoadArgs) -> Result<bool, String> {
-    let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
-    let is_text = args.output == Output::Text;
-    if args.ramp.is_none() && !args.find_knee {
-        let result = run::run(&run::Job::from_args(args)?)?;
-        show(&if is_text { result.to_string() } else { json(serde_json::to_string_pretty(&result))? });
-        return Ok(result.void);
-    }
-    let sweep = knee::sweep(args, |result| {
-        if is_text {
-            show(&format!("{result}\n"));
-        }
-    })?;
-    match &sweep.knee {
-        Some(knee) if is_text => show(&knee.sentence()),
-        _ if is_text => {}
-        _ => show(&json(serde_json::to_string_pretty(&sweep))?),
-    }
-    Ok(sweep.is_void())
-}
-
 /// A comparison; says whether it is void. Wrong answers are an error, with the tables shown all the same.
 fn compare(args: &compare::CompareArgs) -> Result<bool, String> {
     let outcome = compare::run(args)?;
@@ -99,6 +82,52 @@ fn compare(args: &compare::CompareArgs) -> Result<bool, String> {
         [] => Ok(outcome.is_void),
         wrong => Err(format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n"))),
     }
+}
+
+/// One run, or one for each of several rates; says whether there is one that must not be used.
+fn load(args: &LoadArgs) -> Result<bool, String> {
+    let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
+    let is_text = args.output == Output::Text;
+    if args.ramp.is_none() && !args.find_knee {
+        let result = run::run(&run::Job::from_args(args)?)?;
+        show(&if is_text { result.to_string() } else { json(serde_json::to_string_pretty(&result))? });
+        write_report(args, std::slice::from_ref(&result), None)?;
+        return Ok(result.void);
+    }
+    let sweep = knee::sweep(args, |result| {
+        if is_text {
+            show(&format!("{result}\n"));
+        }
+    })?;
+    let found = sweep.knee.as_ref().map(knee::Knee::sentence);
+    match &found {
+        Some(found) if is_text => show(found),
+        _ if is_text => {}
+        _ => show(&json(serde_json::to_string_pretty(&sweep))?),
+    }
+    write_report(args, &sweep.runs, found)?;
+    Ok(sweep.is_void())
+}
+
+/// Writes the report where the command line wants one, and says where it is.
+fn write_report(args: &LoadArgs, results: &[RunResult], note: Option<String>) -> Result<(), String> {
+    let (Some(dir), Some(first)) = (&args.out, results.first()) else { return Ok(()) };
+    let environment = Environment {
+        generator_cpus: args.shape.cpu.as_ref().map(ToString::to_string),
+        ..Environment::new(Machine::here())
+    };
+    let mut report = Report::new(&format!("Load test of {}", first.target), environment, args.shape.seed);
+    for (round, result) in (0..).zip(results) {
+        report.add("server", None, round, result);
+    }
+    report.notes.extend(note);
+    report::write(dir, &report).map(|written| said(&written))
+}
+
+/// Says where a report is.
+#[allow(clippy::print_stderr, reason = "standard output holds the result itself")]
+fn said(written: &report::Written) {
+    eprintln!("report: {} and {}", written.page.display(), written.json.display());
 }
 
 #[allow(clippy::print_stdout, reason = "the report is what the command is for")]

@@ -89,6 +89,13 @@ impl FromStr for Ramp {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct CpuList(pub(crate) Vec<usize>);
 
+impl Display for CpuList {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cpus: Vec<String> = self.0.iter().map(usize::to_string).collect();
+        f.write_str(&cpus.join(","))
+    }
+}
+
 impl FromStr for CpuList {
     type Err = String;
 

@@ -13,9 +13,10 @@ mod cpus;
 mod equal;
 mod figures;
 mod generator;
-mod machine;
+
 mod mask;
 mod node;
+mod paper;
 mod plan;
 mod subject;
 mod table;
@@ -27,12 +28,12 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
+use crate::machine::Machine;
 use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
 use cpus::Cpus;
 use figures::Metric;
 use generator::Generator;
-use machine::Machine;
 use plan::{Layout, Pace, Plan};
 use subject::{Own, Subject};
 use verdict::Paired;
@@ -163,11 +164,11 @@ fn subjects(args: &CompareArgs) -> (Vec<Subject>, Vec<String>) {
 }
 
 fn write(args: &CompareArgs, comparison: &Comparison, markdown: &str) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("cannot write to {}: {error}", args.out.display());
-    fs::create_dir_all(&args.out).map_err(failed)?;
-    let json = serde_json::to_string_pretty(comparison).map_err(|error| error.to_string())?;
-    fs::write(args.out.join("compare.json"), json).map_err(failed)?;
-    fs::write(args.out.join("compare.md"), markdown).map_err(failed)
+    let written = crate::report::write(&args.out, &paper::report(comparison))?;
+    let path = args.out.join("compare.md");
+    fs::write(&path, markdown).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
+    say(&format!("report: {}, {} and {}", written.page.display(), written.json.display(), path.display()));
+    Ok(())
 }
 
 fn unix_ms<S: serde::Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {

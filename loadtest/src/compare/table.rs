@@ -192,8 +192,8 @@ mod tests {
     use crate::compare::bench::run_layout;
     use crate::compare::bench::tests::{Scripted, quick};
     use crate::compare::cpus::Cpus;
-    use crate::compare::machine::Machine;
     use crate::compare::subject::Subject;
+    use crate::machine::Machine;
 
     fn compared(mut runner: Scripted, layout: Layout) -> Comparison {
         let mut plan = quick();

@@ -37,6 +37,16 @@ pub(crate) enum Verdict {
 }
 
 impl Verdict {
+    /// The verdict as reports name it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Faster => "faster",
+            Self::Slower => "slower",
+            Self::NoDifferenceShown => "no_difference_shown",
+            Self::Void => "void",
+        }
+    }
+
     /// The verdict in words.
     pub(crate) fn words(self) -> &'static str {
         match self {

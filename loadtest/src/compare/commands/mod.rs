@@ -9,9 +9,9 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::args::CompareArgs;
-use super::machine::Machine;
 use super::plan::order;
 use super::verdict::LEAST_ROUNDS;
+use crate::machine::Machine;
 use crate::options::{Era, Shape};
 use crate::pace::Pace;
 use crate::run::{self, Job};
