@@ -151,7 +151,10 @@ fn throughput(page: &mut String, groups: &[Group<'_>], names: &[&str], look: imp
             let points = of_kind().filter_map(|group| {
                 let (_, runs) = group.subjects.iter().find(|(subject, _)| subject == name)?;
                 let rate = runs.iter().map(|run| run.operations_per_second).sum::<f64>() / runs.len() as f64;
-                Some((rate, percentile_us(&merged(runs), 99.0)? / 1e3))
+                let all = merged(runs);
+                // With too few samples for a percentile the largest one has to do.
+                let us = percentile_us(&all, 99.0).unwrap_or(all.max() as f64 / 1e3);
+                Some((rate, us / 1e3))
             });
             let mut points: Vec<(f64, f64)> = points.collect();
             points.sort_by(|one, two| one.0.total_cmp(&two.0));
@@ -160,7 +163,7 @@ fn throughput(page: &mut String, groups: &[Group<'_>], names: &[&str], look: imp
         let lines: Vec<Line> = names.iter().map(line).filter(|line| !line.points.is_empty()).collect();
         let largest = lines.iter().flat_map(|line| &line.points).map(|point| point.0).fold(0.0, f64::max);
         let title = layout.map_or_else(|| mix.to_owned(), |layout| format!("{mix}, {layout}"));
-        let (x, x_name, y_name) = (Scale::from_zero(largest), "operations a second", "p99, ms");
+        let (x, x_name, y_name) = (Scale::from_zero(largest), "operations a second", "p99 or largest, ms");
         Plot { title, x, x_name, y_name, lines, dots: true }.draw(&mut drawn);
     }
     if !drawn.is_empty() {
@@ -175,7 +178,8 @@ fn over_time(page: &mut String, group: &Group<'_>, look: impl Fn(&str) -> usize)
     type Figure = fn(&crate::series::Point) -> Option<f64>;
     let figures: [(&str, &'static str, Figure); 2] = [
         ("throughput", "operations a second", |point| Some(point.per_second)),
-        ("p99", "p99, ms", |point| point.p99_us.or(point.max_us).map(|us| us / 1e3)),
+        // A tenth of a second seldom has the thousand samples that a percentile needs.
+        ("p99", "p99 or largest, ms", |point| point.p99_us.or(point.max_us).map(|us| us / 1e3)),
     ];
     for (what, y_name, figure) in figures {
         let lines = group.subjects.iter().filter_map(|(name, runs)| {

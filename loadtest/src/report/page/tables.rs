@@ -98,7 +98,8 @@ pub(super) fn runs(page: &mut String, report: &Report) {
         "histogram",
     ];
     heads.iter().for_each(|head| {
-        let _ = write!(page, "<th scope=\"col\">{head}</th>");
+        let class = if *head == "load" { " class=\"text\"" } else { "" };
+        let _ = write!(page, "<th scope=\"col\"{class}>{head}</th>");
     });
     page.push_str("</tr></thead>\n<tbody>\n");
     report.runs.iter().for_each(|run| one_run(page, run));
