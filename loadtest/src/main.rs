@@ -10,6 +10,7 @@ mod compare;
 mod end_to_end;
 mod fault;
 mod gate;
+mod instructions;
 mod key;
 mod knee;
 mod lane;
@@ -60,6 +61,7 @@ fn main() -> ExitCode {
             show(&report.json());
             report.errors > 0
         }),
+        Some(Command::Instructions(args)) => instructions::run(args).map(|()| false),
         Some(Command::Serve(args)) => serve::run(args).map(|()| false),
         Some(Command::P2pCanned(args)) => p2p::serve_canned(args).map(|()| false),
         None => load(&cli.load),

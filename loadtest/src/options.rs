@@ -9,6 +9,7 @@ use ringmesh::p2p::address::PeerAddress;
 use serde::Serialize;
 
 use crate::compare::CompareArgs;
+use crate::instructions::InstructionsArgs;
 use crate::pace::Arrivals;
 use crate::serve::ServeArgs;
 use crate::values::{CpuList, Ramp};
@@ -32,6 +33,9 @@ pub(crate) enum Command {
     P2p(P2pArgs),
     /// Load a task queue: submits, or cycles of submit, claim and complete; prints one JSON object.
     Queue(QueueArgs),
+    /// Do a fixed amount of work without a socket, to count its instructions.
+    #[command(hide = true)]
+    Instructions(InstructionsArgs),
     /// Serve as one of the subjects of a comparison.
     Serve(ServeArgs),
     /// Serve MCP over libp2p with answers that are always the same: what the stack costs without MCP.
