@@ -192,6 +192,10 @@ fn a_data_dir_that_cannot_be_used_stops_the_start() {
     assert!(said.contains(file.to_str().unwrap()), "{said}");
     let rotated = common::command().args(["keys", "rotate", "--data-dir"]).arg(&file).output().unwrap();
     assert_eq!(rotated.status.code(), Some(1), "{rotated:?}");
+    // A name that was mistyped gets no keys.
+    let nowhere = folder.path().join("nowhere");
+    let rotated = common::command().args(["keys", "rotate", "--data-dir"]).arg(&nowhere).output().unwrap();
+    assert_eq!((rotated.status.code(), nowhere.exists()), (Some(1), false), "{rotated:?}");
 }
 
 /// A tool of the older revisions' sessions, its client, and what the call's stream says.

@@ -140,3 +140,28 @@ fn a_damaged_journal_is_refused_and_named() {
         assert!(error.to_string().contains("log-00000001-0000-00000001.seg at byte 1536"), "{error}");
     });
 }
+
+#[test]
+fn a_journal_that_cannot_be_looked_at_is_named_and_nothing_waits_for_a_pipe() {
+    let folder = tempfile::tempdir().unwrap();
+    let ask = |action: &str| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ringmesh"));
+        let output = command.args(["journal", action, "--data-dir"]).arg(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for action in ["verify", "dump"] {
+        let (code, error) = ask(action);
+        assert!(code == Some(1) && error.contains(folder.path().to_str().unwrap()), "{error}");
+    }
+    let journal = folder.path().join("journal");
+    block_on(open(&JournalFolder::open(&journal).unwrap().blocking(), settings())).unwrap();
+    let snapshot_or_log = std::fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());
+    let format =
+        snapshot_or_log.filter(|path| path.file_name().is_some_and(|name| name != "lock")).min().unwrap();
+    std::fs::remove_file(&format).unwrap();
+    let name = std::ffi::CString::new(format.to_str().unwrap()).unwrap();
+    // SAFETY: the name is a C string that lives through the call.
+    assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+    let (code, error) = ask("verify");
+    assert!(code == Some(1) && error.contains("not a regular file"), "{error}");
+}

@@ -7,7 +7,8 @@ mod common;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Child, ExitStatus, Stdio};
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +25,11 @@ struct Process {
 
 impl Process {
     fn start(arguments: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = common::command()
+        Self::start_as(common::command(), arguments, environment)
+    }
+
+    fn start_as(mut command: Command, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = command
             .args(["serve", "--listen", "127.0.0.1:0", "--max-cores", "2"])
             .args(arguments)
             .envs(environment.iter().copied())
@@ -69,8 +74,8 @@ impl Process {
 }
 
 #[test]
-fn sigterm_and_sigint_end_it_with_status_zero() {
-    for signal in [libc::SIGTERM, libc::SIGINT] {
+fn sigterm_sigint_and_sighup_end_it_with_status_zero() {
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
         let process = Process::start(&[], &[]);
         let begun = Instant::now();
         process.signal(signal);
@@ -79,6 +84,26 @@ fn sigterm_and_sigint_end_it_with_status_zero() {
         assert!(log.contains("shutting down"), "{log}");
         assert!(begun.elapsed() < Duration::from_secs(5));
     }
+}
+
+#[test]
+fn under_nohup_it_outlives_its_terminal() {
+    let mut command = common::command();
+    // SAFETY: setting a signal to be ignored is async-signal-safe and touches nothing of the parent's.
+    unsafe {
+        command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_IGN) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    let process = Process::start_as(command, &[], &[]);
+    process.signal(libc::SIGHUP);
+    let mut client = common::Client::connect(process.addr);
+    assert_eq!(client.ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
+    drop(client);
+    process.signal(libc::SIGTERM);
+    let (status, log) = process.wait();
+    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 #[test]

@@ -92,7 +92,7 @@ impl JournalPlace {
 fn verify(path: &Path) -> ExitCode {
     match block_on(journal::verify(&JournalFolder::for_reading(path).blocking())) {
         Ok(report) => show(&as_text(path, &report), exit::OK),
-        Err(error) => refuse(exit::FAILURE, &error),
+        Err(error) => refuse(exit::FAILURE, &format!("{}: {error}", path.display())),
     }
 }
 
@@ -126,7 +126,7 @@ fn dump(path: &Path, payload: bool) -> ExitCode {
         }
     }));
     match (dumped, written.and_then(|()| out.flush())) {
-        (Err(error), _) => refuse(exit::FAILURE, &error),
+        (Err(error), _) => refuse(exit::FAILURE, &format!("{}: {error}", path.display())),
         // A reader that closed its end early has what it wanted.
         (Ok(_), Err(error)) if error.kind() != io::ErrorKind::BrokenPipe => {
             refuse(exit::FAILURE, &unwritten(&error))

@@ -82,7 +82,7 @@ struct Cli {
 /// What the command was asked to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the server until SIGTERM or SIGINT.
+    /// Run the server until SIGTERM, SIGINT or SIGHUP.
     #[command(after_help = SERVE_EXAMPLES)]
     Serve(Serve),
     /// Check whether this machine can run the server, and say what to mend.

@@ -1,11 +1,11 @@
-//! SIGTERM and SIGINT: the first one stops in good order, the second one at once.
+//! SIGTERM, SIGINT and SIGHUP: the first one stops in good order, the second one at once.
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::{self, JoinHandle};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::{SigId, flag, low_level};
 
@@ -14,7 +14,8 @@ use super::stop::StopFlag;
 /// The exit code of a process that a second signal ended.
 pub const SECOND_SIGNAL_EXIT: i32 = 130;
 
-/// Handlers for SIGTERM and SIGINT, in place for as long as this lives.
+/// Handlers for SIGTERM, SIGINT and SIGHUP, in place for as long as this lives. A SIGHUP that was ignored before (by
+/// `nohup`, say) stays ignored; otherwise it comes when the terminal goes away.
 ///
 /// The first signal sets the stop flag. A second one exits the process at once with [`SECOND_SIGNAL_EXIT`], from within
 /// the handler, so that it works when nothing else does any more.
@@ -30,15 +31,16 @@ pub struct SignalGuard {
 /// # Errors
 /// When the system refuses a handler or the thread that waits for signals.
 pub fn install(stop: StopFlag) -> io::Result<SignalGuard> {
-    const SIGNALS: [i32; 2] = [SIGTERM, SIGINT];
+    let ignored = is_ignored(SIGHUP)?;
+    let wanted = [SIGTERM, SIGINT, SIGHUP].into_iter().filter(|signal| *signal != SIGHUP || !ignored);
     let seen = Arc::new(AtomicBool::new(false));
     let mut registered = Vec::new();
-    for signal in SIGNALS {
+    for signal in wanted.clone() {
         // Handlers run in the order they were registered: the exit looks at the flag before this signal sets it.
         registered.push(flag::register_conditional_shutdown(signal, SECOND_SIGNAL_EXIT, Arc::clone(&seen))?);
         registered.push(flag::register(signal, Arc::clone(&seen))?);
     }
-    let mut signals = Signals::new(SIGNALS)?;
+    let mut signals = Signals::new(wanted)?;
     let handle = signals.handle();
     let wait = move || {
         for signal in signals.forever() {
@@ -52,6 +54,18 @@ pub fn install(stop: StopFlag) -> io::Result<SignalGuard> {
     // The thread wakes executors, which a handler must not do: waking takes locks.
     let thread = thread::Builder::new().name("signals".to_owned()).stack_size(128 << 10).spawn(wait)?;
     Ok(SignalGuard { handle, thread: Some(thread), registered })
+}
+
+/// Whether whoever started the process has it ignore the signal.
+fn is_ignored(signal: i32) -> io::Result<bool> {
+    // SAFETY: an action is plain data for which zeros are valid; the call only fills it in.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        match libc::sigaction(signal, std::ptr::null(), &mut action) {
+            0 => Ok(action.sa_sigaction == libc::SIG_IGN),
+            _ => Err(io::Error::last_os_error()),
+        }
+    }
 }
 
 impl Drop for SignalGuard {

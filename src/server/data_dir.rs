@@ -31,6 +31,9 @@ impl DataDir {
     /// It is no directory or cannot be made; what the kernel said is in the error.
     pub(crate) fn open(path: &Path) -> Result<DataDir, ServerError> {
         let failed = |error: io::Error| problem(path, &error.to_string());
+        if std::fs::metadata(path).is_ok_and(|found| !found.is_dir()) {
+            return Err(problem(path, "it is not a directory; data_dir names the one that state is kept in"));
+        }
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed)?;
         let found = std::fs::metadata(path).map_err(failed)?;
         if found.mode() & 0o022 != 0 {
@@ -134,6 +137,15 @@ mod tests {
         assert_eq!(default(&[("XDG_STATE_HOME", "s"), ("HOME", "/h")]), path("/h/.local/state/ringmesh"));
         assert_eq!(default(&[("HOME", "")]), None);
         assert_eq!(default(&[]), None);
+    }
+
+    #[test]
+    fn a_file_in_its_place_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state");
+        std::fs::write(&path, "").unwrap();
+        let error = DataDir::open(&path).unwrap_err().to_string();
+        assert!(error.contains("state") && error.contains("not a directory"), "{error}");
     }
 
     #[test]

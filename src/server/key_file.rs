@@ -39,11 +39,15 @@ pub(super) fn keys(
 /// with the keys it started with.
 ///
 /// # Errors
-/// No directory, or keys that cannot be read or written.
+/// No directory that is there, or keys that cannot be read or written.
 pub(crate) fn rotate(data_dir: Option<&Path>) -> Result<PathBuf, ServerError> {
     let path = data_dir.map(Path::to_owned).or_else(|| data_dir::default_path(|name| std::env::var_os(name)));
     let path =
         path.ok_or_else(|| problem(Path::new("data_dir"), "it is not set, and there is no default here"))?;
+    // A directory that was mistyped would get keys that no server reads.
+    if !path.is_dir() {
+        return Err(problem(&path, "it is no directory that is there; a server makes it at its first start"));
+    }
     let directory = DataDir::open(&path)?;
     let _locked = directory.lock()?;
     let keys = match RequestStateKeys::read(&directory.path(FILE))? {

@@ -161,7 +161,7 @@ impl Server {
         self
     }
 
-    /// Has SIGTERM and SIGINT stop the server, a second one end the process at once with status 130.
+    /// Has SIGTERM, SIGINT and SIGHUP (unless it is ignored already) stop the server, a second one end the process at once with status 130.
     #[must_use]
     pub fn handle_signals(mut self) -> Self {
         self.signals = true;

@@ -26,6 +26,17 @@ impl BlockingFolder {
         Self { folder }
     }
 
+    fn open_now(&self, name: &str, writable: bool) -> io::Result<BlockingFile> {
+        // Somebody else's directory may hold what waits when it is opened, a pipe for instance.
+        let mut options = OpenOptions::new();
+        options.read(true).write(writable).custom_flags(libc::O_NONBLOCK);
+        let file = options.open(self.folder.at(name))?;
+        if !file.metadata()?.is_file() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+        }
+        Ok(BlockingFile { file })
+    }
+
     fn create_now(&self, name: &str, bytes: u64) -> io::Result<BlockingFile> {
         let path = self.folder.at(name);
         let mut options = OpenOptions::new();
@@ -68,9 +79,7 @@ impl Folder for BlockingFolder {
 
     fn open(&self, name: &str) -> impl Future<Output = io::Result<BlockingFile>> {
         // What is only looked at may belong to somebody else.
-        let path = self.folder.at(name);
-        let file = OpenOptions::new().read(true).write(self.folder.is_ours()).open(path);
-        ready(file.map(|file| BlockingFile { file }))
+        ready(self.open_now(name, self.folder.is_ours()))
     }
 
     fn rename(&self, from: &str, to: &str) -> impl Future<Output = io::Result<()>> {
