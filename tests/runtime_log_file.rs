@@ -83,6 +83,24 @@ async fn with_log<T>(path: &Path, act: impl AsyncFnOnce(&ringmesh::journal::Log)
     result
 }
 
+/// The same place, named from the working directory.
+fn relative(path: &Path) -> std::path::PathBuf {
+    let here = std::env::current_dir().unwrap();
+    let up = here.components().skip(1).map(|_| "..").collect::<std::path::PathBuf>();
+    up.join(path.strip_prefix("/").unwrap())
+}
+
+#[test]
+fn a_directory_may_be_named_from_the_working_directory() {
+    on_executor(|| async {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        with_log(&relative(&path), async |log| assert!(log.append(record(1), true).unwrap().await.is_ok()))
+            .await;
+        assert_eq!(recovered(&path).report.records, 1);
+    });
+}
+
 async fn all<T>(futures: Vec<impl Future<Output = T>>) -> Vec<T> {
     let mut results = Vec::new();
     for future in futures {

@@ -121,7 +121,9 @@ pub async fn rename_durably(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io:
 /// # Errors
 /// What the kernel says.
 pub async fn sync_directory(path: impl AsRef<Path>) -> io::Result<()> {
-    let directory = Directory::open(path.as_ref()).await?;
+    // The reactor opens a directory beside no descriptor, which the kernel takes for absolute paths alone.
+    let path = std::path::absolute(path)?;
+    let directory = Directory::open(&path).await?;
     directory.sync().await?;
     Ok(directory.close().await?)
 }
