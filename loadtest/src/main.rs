@@ -1,7 +1,8 @@
 //! The command `ringmesh-loadtest`: loads an MCP server, checks every answer and says what it cost.
 //!
-//! The main path: [`options`] → [`run`] → one [`worker`] a thread → one [`lane`] a connection → [`checker`] →
-//! [`run_result`]. [`compare`] repeats that over several servers.
+//! The main path: [`options`] → [`run`] → one [`worker`] a thread → one [`lane`] a connection, which its [`source`] tells
+//! when to begin which operation of the [`mix`] → [`checker`] → [`run_result`] → [`report`]. [`knee`] repeats that over
+//! several rates, [`mod@compare`] over several servers, two of which [`serve`] has.
 
 mod answer;
 mod checker;

@@ -1,7 +1,7 @@
 //! Several servers side by side, in interleaved rounds: this one against the same handlers behind a bridge between
 //! runtimes, or any servers given by their commands.
 //!
-//! The way of the former: [`plan`] → [`cluster`] starts the servers → [`equal`] asks whether they answer alike → [`bench`]
+//! The way of the former: [`plan`] → [`cluster`] starts the servers → [`equal`] asks whether they answer alike → [`mod@bench`]
 //! runs the plan with the [`generator`] → [`verdict`] on each pair of series → [`table`].
 
 mod args;
