@@ -90,7 +90,7 @@ pub(crate) fn run_layout(
             }
         };
         let taking_part: Vec<usize> =
-            (0..subjects.len()).filter(|at| subjects[*at].takes_part(cell.mix)).collect();
+            (0..subjects.len()).filter(|at| subjects[*at].takes_part(cell)).collect();
         let mut once = |subject: usize, round: u32| {
             let turn = Turn { subject, cell: *cell, offered, round };
             let measured = runner.run(&turn).map_err(|error| {

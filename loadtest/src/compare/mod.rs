@@ -119,7 +119,7 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
     let own = Own { program, journal_mode: args.journal_mode };
     let below = args.data_dir.clone().unwrap_or_else(std::env::temp_dir);
     let Comparison { plan, cpus, subjects, results, notes, .. } = &mut comparison;
-    let runs = plan.runs(|mix| subjects.iter().filter(|subject| subject.takes_part(mix)).count());
+    let runs = plan.runs(|cell| subjects.iter().filter(|subject| subject.takes_part(cell)).count());
     say(&format!("{runs} runs, about {:.0} s", plan.time(runs).as_secs_f64()));
     notes.iter().for_each(|note| say(note));
     let mut done = 0_usize;
@@ -144,7 +144,7 @@ fn measure(args: &CompareArgs) -> Result<Comparison, String> {
 fn warm_up(plan: &Plan, layout: Layout, generator: &mut Generator<'_>) -> Result<(), String> {
     for subject in 0..generator.subjects.len() {
         let mut cells = plan.cells.iter().filter(|cell| cell.layout == layout && cell.pace == Pace::Closed);
-        if let Some(cell) = cells.find(|cell| generator.subjects[subject].takes_part(cell.mix)) {
+        if let Some(cell) = cells.find(|cell| generator.subjects[subject].takes_part(cell)) {
             generator.run(&Turn { subject, cell: *cell, offered: None, round: 0 })?;
         }
     }

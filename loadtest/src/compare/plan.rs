@@ -150,9 +150,9 @@ impl Plan {
         layouts
     }
 
-    /// How many runs there are, with `subjects` saying how many servers take part in a mix.
-    pub(crate) fn runs(&self, subjects: impl Fn(Mix) -> usize) -> usize {
-        self.cells.iter().map(|cell| subjects(cell.mix) * self.rounds as usize).sum()
+    /// How many runs there are, with `subjects` saying how many servers take part in a load.
+    pub(crate) fn runs(&self, subjects: impl Fn(&Cell) -> usize) -> usize {
+        self.cells.iter().map(|cell| subjects(cell) * self.rounds as usize).sum()
     }
 
     /// How long so many runs take.

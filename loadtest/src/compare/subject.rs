@@ -8,8 +8,11 @@ use serde::Serialize;
 
 use super::args::JournalMode;
 use super::node::Says;
-use super::plan::Mix;
+use super::plan::{Cell, Mix, Pace};
 use crate::options::Era;
+
+/// Most connections of a server that dials for each call.
+const MOST_DIALLING: u32 = 64;
 
 /// What a subject is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -49,12 +52,16 @@ impl Subject {
         Self { name: name.to_owned(), kind }
     }
 
-    /// Whether it can do what a mix asks, and differs from the others in it.
-    pub(crate) fn takes_part(&self, mix: Mix) -> bool {
+    /// Whether it can do what a load asks, and differs from the others in it.
+    pub(crate) fn takes_part(&self, cell: &Cell) -> bool {
         match self.kind {
             Kind::Native | Kind::Bridge => true,
-            Kind::BridgeDial => mix == Mix::QueueRemote,
-            Kind::Peer { .. } => mix == Mix::Echo,
+            // It does some tens of cycles a second, so what is more than that only times out.
+            Kind::BridgeDial => {
+                let few = cell.pace == Pace::Closed && cell.connections <= MOST_DIALLING;
+                cell.mix == Mix::QueueRemote && few
+            }
+            Kind::Peer { .. } => cell.mix == Mix::Echo,
         }
     }
 
@@ -148,6 +155,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
     use super::*;
+    use crate::compare::plan::Layout;
 
     #[test]
     fn outside_servers_take_part_when_they_are_there() {
@@ -161,14 +169,23 @@ mod tests {
         let (found, why) = peers(&folder);
         std::fs::remove_dir_all(&folder).unwrap();
         assert_eq!((found.len(), why.len()), (1, 2));
-        assert!(found[0].takes_part(Mix::Echo) && !found[0].takes_part(Mix::QueueLocal));
+        assert!(
+            found[0].takes_part(&cell(Mix::Echo, 16)) && !found[0].takes_part(&cell(Mix::QueueLocal, 16))
+        );
+    }
+
+    fn cell(mix: Mix, connections: u32) -> Cell {
+        Cell { layout: Layout::Apart, mix, connections, pace: Pace::Closed }
     }
 
     #[test]
     fn who_takes_part_in_what() {
         let dialling = Subject::dialling();
-        assert!(dialling.takes_part(Mix::QueueRemote) && !dialling.takes_part(Mix::QueueLocal));
-        assert!(Subject::always().iter().all(|subject| subject.takes_part(Mix::ToolsList)));
+        let remote = cell(Mix::QueueRemote, 64);
+        assert!(dialling.takes_part(&remote) && !dialling.takes_part(&cell(Mix::QueueLocal, 64)));
+        assert!(!dialling.takes_part(&cell(Mix::QueueRemote, 65)));
+        assert!(!dialling.takes_part(&Cell { pace: Pace::OfKnee(50), ..remote }));
+        assert!(Subject::always().iter().all(|subject| subject.takes_part(&cell(Mix::ToolsList, 1024))));
     }
 
     #[test]
