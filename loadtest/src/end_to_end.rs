@@ -169,8 +169,9 @@ fn a_stall_shows_in_an_open_loop_and_hides_in_a_closed_one() {
 
 #[test]
 fn a_generator_that_is_too_slow_voids_the_run_and_says_so() {
-    let slow = ["--rate", "1000", "--connections", "64", "--handicap-us", "20000"];
-    let report = load(honest, &[&slow[..], &["--duration-s", "0.5"]].concat());
+    // It begins fifty in a second at most, and twice as many are to begin.
+    let slow = ["--rate", "100", "--connections", "64", "--handicap-us", "20000"];
+    let report = load(honest, &[&slow[..], &["--duration-s", "1"]].concat());
     let said = report.void_reasons.iter().any(|reason| reason.contains("the generator was late"));
     assert!(report.void && said && report.to_string().contains("VOID"), "{report}");
 }
@@ -182,10 +183,14 @@ fn the_offered_and_the_achieved_rate_are_told_apart() {
         Some(text.to_owned())
     };
     let report =
-        load(sluggish, &["--rate", "400", "--connections", "2", "--duration-s", "1", "--grace-s", "0.1"]);
+        load(sluggish, &["--rate", "400", "--connections", "2", "--duration-s", "1", "--grace-s", "5"]);
     assert!(report.offered_per_second.is_some_and(|offered| offered > 300.0), "{report}");
     assert!(report.operations_per_second < 150.0 && !report.kept_up(), "{report}");
-    assert!(report.not_begun > 100 && report.to_string().contains("not kept up with"), "{report}");
+    // The server was behind, which is nobody's error.
+    assert!(
+        report.errors.is_empty() && report.not_begun > 100 && report.to_string().contains("not kept up with"),
+        "{report}"
+    );
     // What never began counts with the time that it waited.
     assert!(report.latency_us.p90.unwrap() > 400_000.0, "{report}");
 }
@@ -238,7 +243,7 @@ fn node_that_knows(peers: &[&str]) -> Here {
 
 /// A short run against a node, which must be without a fault.
 fn load_node(flags: &[&str]) -> RunResult {
-    let times = ["--warmup-s", "0.1", "--duration-s", "0.4", "--grace-s", "5", "--max-lag-ms", "5000"];
+    let times = ["--warmup-s", "5", "--duration-s", "0.4", "--grace-s", "5", "--max-lag-ms", "5000"];
     let report = run_with(&[&["x"], flags, &times[..]].concat());
     // On a machine that is shared the generator may well be late; it may not be wrong.
     assert!(report.errors.is_empty() && report.operations > 0, "{flags:?}: {report}");

@@ -63,6 +63,9 @@ pub(crate) struct RunResult {
     /// The latencies in nanoseconds.
     #[serde(skip)]
     pub(crate) histogram: Histogram<u64>,
+    /// By how much one operation in a hundred was late by the generator's doing, in milliseconds.
+    #[serde(skip)]
+    late_ms: f64,
 }
 
 /// Percentiles in microseconds; those with fewer than ten samples above them are left out.
@@ -147,6 +150,7 @@ impl RunResult {
             generator: GeneratorUsage::new(job, own, stats),
             series: stats.series.points(measured),
             histogram,
+            late_ms: stats.lag_ns.value_at_percentile(99.0) as f64 / 1e6,
         };
         result.judge(job);
         result
@@ -159,14 +163,14 @@ impl RunResult {
 
     /// Whether an open loop's server kept up, with a 99th percentile under so many milliseconds, and the figures count.
     pub(crate) fn holds(&self, p99_under_ms: f64) -> bool {
-        // With too few samples for a percentile the largest one has to do.
-        let p99_us = self.latency_us.p99.unwrap_or(self.latency_us.max);
-        !self.void && self.kept_up() && p99_us < p99_under_ms * 1e3
+        // Too few samples make a percentile unfit to be published, not to be decided by.
+        let p99_ms = self.histogram.value_at_percentile(99.0) as f64 / 1e6;
+        !self.void && self.kept_up() && p99_ms < p99_under_ms
     }
 
     /// Whether the generator was too slow for the rate of an open loop.
     pub(crate) fn is_late(&self) -> bool {
-        self.lag_us.as_ref().is_some_and(|lag| !self.lateness(lag, self.shape.max_lag_ms).is_empty())
+        self.lag_us.is_some() && !self.lateness(self.shape.max_lag_ms).is_empty()
     }
 
     fn judge(&mut self, job: &Job) {
@@ -182,7 +186,7 @@ impl RunResult {
         }
         let busy = self.generator.busiest_share;
         match &self.lag_us {
-            Some(lag) => reasons.extend(self.lateness(lag, job.shape.max_lag_ms)),
+            Some(_) => reasons.extend(self.lateness(job.shape.max_lag_ms)),
             None if busy > GENERATOR_BUSY_SHARE => self.notes.push(
                 "the generator used its whole core: the server may be faster than this throughput says"
                     .to_owned(),
@@ -202,10 +206,9 @@ impl RunResult {
     }
 
     /// Why the generator, and not the server, made the latencies of an open loop.
-    fn lateness(&self, lag: &Latency, max_lag_ms: f64) -> Vec<String> {
+    fn lateness(&self, max_lag_ms: f64) -> Vec<String> {
         let mut reasons = Vec::new();
-        // With too few samples for a percentile the largest one has to do.
-        let lag_ms = lag.p99.unwrap_or(lag.max) / 1e3;
+        let lag_ms = self.late_ms;
         if lag_ms > max_lag_ms {
             reasons.push(format!(
                 "the generator was late: it began one operation in a hundred {lag_ms:.1} ms or more after it could \

@@ -40,16 +40,21 @@ pub(crate) struct Source {
     arrived: Event,
     offered: Cell<u64>,
     dropped: Cell<u64>,
+    /// What may still begin when the run is over: as many as can have been on their way to a free connection.
+    most_at_end: usize,
+    /// Whether more than that waited at the end, so that nothing begins any more.
+    given_up: Cell<bool>,
 }
 
 impl Source {
-    /// The source of thread `index` of `parts`; an open loop begins now.
+    /// The source of thread `index` of `parts` for so many requests in flight; an open loop begins now.
     pub(crate) fn new(
         gate: Arc<Gate>,
         script: &Script,
         pace: Pace,
         seed: u64,
         (index, parts): (usize, usize),
+        in_flight: usize,
     ) -> Self {
         let schedule = match pace {
             Pace::Closed => None,
@@ -72,6 +77,8 @@ impl Source {
             arrived: Event::new(),
             offered: Cell::new(0),
             dropped: Cell::new(0),
+            most_at_end: in_flight,
+            given_up: Cell::new(false),
         }
     }
 
@@ -88,18 +95,25 @@ impl Source {
             return (!over).then(|| Arrival { intended: now, operation: self.pick(), measured });
         }
         self.release(now);
+        if self.waiting() == 0 {
+            return None;
+        }
         self.backlog.borrow_mut().pop_front()
     }
 
-    /// Arrivals that nobody has begun.
+    /// Arrivals that will still be begun. A server that was behind at the end is not asked for the rest.
     pub(crate) fn waiting(&self) -> usize {
-        self.backlog.borrow().len()
+        let waiting = self.backlog.borrow().len();
+        if self.is_over() && waiting > self.most_at_end {
+            self.given_up.set(true);
+        }
+        if self.given_up.get() { 0 } else { waiting }
     }
 
     /// Returns when [`Source::try_take`] may have something; `false` once nothing more will come.
     pub(crate) async fn wait(&self) -> bool {
         let arrived = self.arrived.listen();
-        if !self.backlog.borrow().is_empty() {
+        if self.waiting() > 0 {
             return true;
         }
         if self.is_over() {
@@ -176,16 +190,16 @@ mod tests {
     use crate::mix::{Mix, Script};
     use crate::pace::Arrivals;
 
-    fn source(pace: Pace) -> (Arc<Gate>, Source) {
+    fn source(pace: Pace, in_flight: usize) -> (Arc<Gate>, Source) {
         let text = "[[operation]]\nname='a'\nweight=3\nstep=[{}]\n[[operation]]\nname='b'\nstep=[{}]";
         let script = Script::new(&Mix::new("m", text).unwrap(), &setting(16)).unwrap();
         let gate = Arc::new(Gate::new());
-        (Arc::clone(&gate), Source::new(gate, &script, pace, 1, (0, 1)))
+        (Arc::clone(&gate), Source::new(gate, &script, pace, 1, (0, 1), in_flight))
     }
 
     #[test]
     fn a_closed_loop_always_has_a_next_operation_until_it_is_over() {
-        let (gate, source) = source(Pace::Closed);
+        let (gate, source) = source(Pace::Closed, 1);
         gate.set(Phase::Measuring);
         let picked: Vec<usize> =
             (0..4000).filter_map(|_| source.try_take(Instant::now())).map(|a| a.operation).collect();
@@ -197,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_open_loop_keeps_what_nobody_takes_and_ends_with_the_run() {
-        let (gate, source) = source(Pace::Open { rate: 1000.0, arrivals: Arrivals::Uniform });
+        let (gate, source) = source(Pace::Open { rate: 1000.0, arrivals: Arrivals::Uniform }, 5_000);
         let later = Instant::now() + Duration::from_secs(1);
         gate.set(Phase::WarmUp);
         let first = source.try_take(later).unwrap();
@@ -210,5 +224,15 @@ mod tests {
         let (unbegun, dropped) = source.take_unbegun();
         assert_eq!((unbegun.len() as u64, dropped), (source.offered(), 0));
         assert_eq!(source.try_take(later), None);
+    }
+
+    #[test]
+    fn a_server_that_is_behind_at_the_end_is_not_asked_for_the_rest() {
+        let (gate, source) = source(Pace::Open { rate: 1000.0, arrivals: Arrivals::Uniform }, 64);
+        gate.set(Phase::Measuring);
+        assert!(source.try_take(Instant::now() + Duration::from_secs(1)).is_some());
+        gate.set(Phase::Over);
+        assert_eq!((source.try_take(Instant::now()), source.waiting()), (None, 0));
+        assert!(source.take_unbegun().0.len() > 900);
     }
 }

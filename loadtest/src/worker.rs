@@ -87,8 +87,8 @@ async fn load(plan: &Rc<Plan>, shared: &Rc<Shared>, scope: &Scope) -> Result<(),
     while plan.gate.phase() == Phase::Opening {
         runtime::sleep(PHASE_POLL).await;
     }
-    let parts = (plan.index, plan.threads);
-    let source = Source::new(Arc::clone(&plan.gate), &plan.script, plan.pace, plan.seed, parts);
+    let (parts, in_flight) = ((plan.index, plan.threads), plan.connections * plan.pipeline as usize);
+    let source = Source::new(Arc::clone(&plan.gate), &plan.script, plan.pace, plan.seed, parts, in_flight);
     let source = Rc::new(source);
     let lanes = scope.clone();
     for connection in opened {
@@ -224,7 +224,9 @@ impl Connection {
 
     async fn begin_due(&mut self, plan: &Plan, source: &Source) -> Result<(), Fault> {
         while self.lane.has_room() {
-            let Some(arrival) = source.try_take(Instant::now()) else { break };
+            // What comes between now and the first byte is the server's time: a connection, a session.
+            let now = Instant::now();
+            let Some(arrival) = source.try_take(now) else { break };
             let fresh = self.lane.operation(&arrival).fresh_connection;
             if fresh {
                 self.end(plan).await;
@@ -233,7 +235,7 @@ impl Connection {
                 self.reopen(plan).await?;
             }
             self.lasts_one_operation = fresh;
-            self.lane.begin(arrival, Instant::now());
+            self.lane.begin(arrival, now);
         }
         Ok(())
     }
