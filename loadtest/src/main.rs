@@ -36,6 +36,7 @@ mod values;
 mod wire;
 mod worker;
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -133,7 +134,13 @@ fn said(written: &report::Written) {
     eprintln!("report: {} and {}", written.page.display(), written.json.display());
 }
 
-#[allow(clippy::print_stdout, reason = "the report is what the command is for")]
+/// Puts a result on standard output; whoever reads it may have seen enough before its end.
+#[allow(clippy::print_stderr, reason = "a result that cannot be written is not lost in silence")]
 fn show(text: &str) {
-    println!("{}", text.trim_end());
+    match writeln!(std::io::stdout(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            eprintln!("ringmesh-loadtest: the result cannot be written: {error}");
+        }
+        _ => {}
+    }
 }
