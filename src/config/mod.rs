@@ -128,6 +128,8 @@ pub struct ServerConfig {
     pub shutdown_grace_ms: u64,
     /// Milliseconds without a tick after which a core counts as stalled.
     pub stall_threshold_ms: u64,
+    /// Microseconds that a core at most looks for more on its sockets before it sleeps, as long as that has been paying off.
+    pub adaptive_spin_us: u64,
     /// Microseconds a core spins before it parks: lower latency for one connection, at the price of a whole core.
     pub spin_before_park_us: u64,
     /// Milliseconds after which the server stops by itself; unset means never.
@@ -187,6 +189,7 @@ impl Default for ServerConfig {
             shutdown_delay_ms: 0,
             shutdown_grace_ms: 10_000,
             stall_threshold_ms: 1_000,
+            adaptive_spin_us: 30,
             spin_before_park_us: 0,
             run_timeout_ms: None,
             limits: Limits::default(),

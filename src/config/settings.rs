@@ -254,6 +254,8 @@ const ROWS: &[Setting] = &[
         "Time that requests in flight have to finish at shutdown."),
     row!(stall_threshold_ms: integer(100, DAY_MS), "stall-threshold-ms",
         "Time without a tick after which a core counts as stalled."),
+    row!(adaptive_spin_us: integer(0, 1_000), "adaptive-spin-us",
+        "Longest time a core looks for more before it sleeps, while that pays off; 0 is never."),
     row!(spin_before_park_us: integer(0, 10_000), "spin-before-park-us",
         "Time a core spins before it parks: lower latency, for a whole core."),
     row!(run_timeout_ms: optional_integer(1, 365 * DAY_MS), "run-timeout-ms",

@@ -13,6 +13,7 @@ use super::affinity::CpuMask;
 use super::error::RuntimeError;
 use super::panics::{self, panic_message};
 use super::queues::{self, Queue};
+use super::readiness::SocketRing;
 use super::scope;
 use super::timer::{sleep, yield_now};
 
@@ -25,10 +26,16 @@ pub struct ExecutorSettings {
     /// How long an idle executor polls before it sleeps. Zero, the default, leaves the core to others; 50 µs takes
     /// 15-20 % off the latency of a lone connection and a whole core with it. Needs a pinned executor.
     pub spin_before_park: Duration,
+    /// How long an idle executor looks for more on its sockets before it sleeps, as long as that has been paying off; 30 µs
+    /// by default, about what going to sleep and being woken costs. Zero is never.
+    pub adaptive_spin: Duration,
     /// Bytes of memory registered with io_uring for file I/O, at least 64 KiB (the default).
     pub io_memory_bytes: usize,
     /// Submissions each of the executor's three rings holds; 64 by default, at least 1.
     pub ring_depth: usize,
+    /// Tests do without the ring for sockets, as on an older kernel.
+    #[doc(hidden)]
+    pub socket_ring: bool,
     /// Tests shorten the reactor's preemption timer to provoke its defects; nothing else may.
     #[doc(hidden)]
     pub preempt_timer: Option<Duration>,
@@ -38,8 +45,10 @@ impl Default for ExecutorSettings {
     fn default() -> Self {
         Self {
             spin_before_park: Duration::ZERO,
+            adaptive_spin: Duration::from_micros(30),
             io_memory_bytes: 64 << 10,
             ring_depth: 64,
+            socket_ring: true,
             preempt_timer: None,
         }
     }
@@ -117,7 +126,7 @@ where
     let executor = panics::catch(|| build(cpu, settings))
         .unwrap_or_else(|message| Err(RuntimeError::Reactor(message)))?;
     IN_EXECUTOR.set(true);
-    let outcome = panics::catch(|| executor.run(root(main)));
+    let outcome = panics::catch(|| executor.run(root(main, settings)));
     IN_EXECUTOR.set(false);
     outcome.and_then(|result| result).map_err(RuntimeError::Panicked)
 }
@@ -149,14 +158,16 @@ fn build(cpu: Option<usize>, settings: &ExecutorSettings) -> Result<LocalExecuto
 
 /// The executor's own first task does nothing but start `main` in the serving queue and wait for it: a task of the
 /// reactor's default queue hears of other threads late, and must not panic.
-async fn root<T, F, Fut>(main: F) -> Result<T, String>
+async fn root<T, F, Fut>(main: F, settings: &ExecutorSettings) -> Result<T, String>
 where
     F: FnOnce() -> Fut,
     Fut: Future<Output = T> + 'static,
     T: 'static,
 {
     let future = panics::catch(main)?;
+    let sockets = settings.socket_ring.then(|| SocketRing::start(settings.adaptive_spin));
     let outcome = queues::spawn_into(Queue::Serve, panics::caught(future)).await;
+    drop(sockets);
     // Tasks that were cancelled on the way out are gone after the next turn. Nothing of theirs is leaked.
     yield_now().await;
     futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;

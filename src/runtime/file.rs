@@ -5,6 +5,8 @@ use std::path::Path;
 
 use glommio::io::{BufferedFile, Directory, OpenOptions};
 
+use super::readiness::AwaitsReactor;
+
 /// Bytes that one write hands to the ring at most.
 const CHUNK_BYTES: usize = 1 << 20;
 
@@ -58,6 +60,7 @@ impl File {
     /// # Errors
     /// What the kernel says.
     pub async fn read_at(&self, offset: u64, len: usize) -> io::Result<Vec<u8>> {
+        let _awaits = AwaitsReactor::new();
         let mut bytes = Vec::new();
         while bytes.len() < len {
             let part =
@@ -75,6 +78,7 @@ impl File {
     /// # Errors
     /// What the kernel says, [`io::ErrorKind::StorageFull`] above all; some of the bytes may have been written.
     pub async fn write_all_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let _awaits = AwaitsReactor::new();
         let mut done = 0;
         while done < bytes.len() {
             // The ring keeps what it is handed, and a short write would take the rest with it.
@@ -93,6 +97,7 @@ impl File {
     /// # Errors
     /// What the kernel says. The bytes are then in an unknown state, and a second try would hide that.
     pub async fn sync_data(&self) -> io::Result<()> {
+        let _awaits = AwaitsReactor::new();
         Ok(self.file.fdatasync().await?)
     }
 

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 use std::time::Duration;
 
 use glommio::{Latency, Shares, TaskQueueHandle};
@@ -83,6 +85,12 @@ fn handles() -> Handles {
 /// On a thread that runs no executor.
 pub(super) fn create_queues() {
     handles();
+}
+
+/// The queue of the running task has had its turn once this task returns.
+pub(super) fn yield_queue() {
+    // The request is noted when the future is polled for the first time; it has nothing else to do.
+    let _ = pin!(glommio::executor().yield_task_queue_now()).poll(&mut Context::from_waker(Waker::noop()));
 }
 
 /// Schedules `future` into one of this executor's queues. The caller has wrapped it so that it cannot panic: a

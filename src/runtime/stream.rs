@@ -1,7 +1,8 @@
 //! A TCP stream in the shape of the ring: buffers come out, owned bytes go in.
 //!
-//! Reading and writing try the socket at once and wait for readiness through the ring only when it would block, so a
-//! read or flush that is dropped half way loses nothing. A stream has one waiter a direction: exactly one task reads
+//! Reading and writing try the socket at once and wait for readiness through a ring only when it would block, so a
+//! read or flush that is dropped half way loses nothing. What may be read is heard of from the core's own ring for
+//! sockets where it has one, everything else from the reactor. A stream has one waiter a direction: exactly one task reads
 //! it and writes it.
 
 use std::collections::VecDeque;
@@ -20,13 +21,27 @@ use socket2::SockRef;
 
 use super::buf::{self, Buf};
 use super::connect;
+use super::readiness::Watch;
 use super::timer::Timer;
 
 /// Staged vectors that one gathered send takes at most.
 const GATHER: usize = 16;
 
+/// How a stream hears that it may read.
+#[derive(Debug)]
+enum Reading {
+    /// It never had to wait.
+    Untried,
+    /// From the ring for sockets.
+    Watched(Watch),
+    /// From the reactor.
+    Reactor,
+}
+
 /// One accepted or dialled TCP connection of this core.
 pub struct Stream {
+    /// Dropped first: the poll holds on to the socket.
+    reading: Reading,
     socket: TcpStream,
     peer: SocketAddr,
     staged: VecDeque<Vec<u8>>,
@@ -74,7 +89,7 @@ impl Stream {
     }
 
     fn from_socket(socket: TcpStream, peer: SocketAddr) -> Stream {
-        Stream { socket, peer, staged: VecDeque::new(), sent: 0, staged_bytes: 0 }
+        Stream { reading: Reading::Untried, socket, peer, staged: VecDeque::new(), sent: 0, staged_bytes: 0 }
     }
 
     fn socket_ref(&self) -> SockRef<'_> {
@@ -105,9 +120,15 @@ impl Stream {
 
     /// As [`Stream::read`]. A stream that waits holds no buffer.
     pub fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Buf>> {
+        if let Reading::Watched(watch) = &self.reading
+            && !watch.is_ready()
+            && watch.wait(self.as_fd(), cx)
+        {
+            return Poll::Pending;
+        }
         let mut buf = Buf::lend();
         loop {
-            match ready!(Pin::new(&mut self.socket).poll_read(cx, buf.space())) {
+            match ready!(self.poll_receive(cx, buf.space())) {
                 Ok(0) => return Poll::Ready(Ok(Buf::empty())),
                 Ok(len) => {
                     buf.show(len);
@@ -117,6 +138,46 @@ impl Stream {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Reading::Reactor = self.reading {
+            return Pin::new(&mut self.socket).poll_read(cx, space);
+        }
+        match self.receive_now(space) {
+            Ok(len) => {
+                if let Reading::Watched(watch) = &self.reading
+                    && len < space.len()
+                {
+                    watch.drained();
+                }
+                Poll::Ready(Ok(len))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.poll_readable(cx, space),
+            Err(error) => Poll::Ready(Err(error)),
+        }
+    }
+
+    /// Waits for more, where there was nothing.
+    fn poll_readable(&mut self, cx: &mut Context<'_>, space: &mut [u8]) -> Poll<io::Result<usize>> {
+        if let Reading::Untried = self.reading {
+            self.reading = Watch::new(self.as_fd()).map_or(Reading::Reactor, Reading::Watched);
+        }
+        if let Reading::Watched(watch) = &self.reading {
+            if watch.wait(self.as_fd(), cx) {
+                return Poll::Pending;
+            }
+            self.reading = Reading::Reactor;
+        }
+        Pin::new(&mut self.socket).poll_read(cx, space)
+    }
+
+    /// One non-blocking receive.
+    fn receive_now(&self, space: &mut [u8]) -> io::Result<usize> {
+        let fd = self.socket.as_raw_fd();
+        // SAFETY: the kernel writes at most `space.len()` bytes to `space`, which is ours alone meanwhile.
+        let len = unsafe { libc::recv(fd, space.as_mut_ptr().cast(), space.len(), libc::MSG_DONTWAIT) };
+        usize::try_from(len).map_err(|_| io::Error::last_os_error())
     }
 
     /// Stages bytes: accepted, not yet sent. An empty vector comes back, with room for the next answer where the core

@@ -13,7 +13,7 @@ use super::core_slot::{CoreSlot, NO_ACTIVITY};
 use super::executor::totals;
 use super::queues::{self, Queue};
 use super::watchdog::Shared;
-use super::{deadline, panics};
+use super::{deadline, panics, readiness};
 
 /// Idle ticks in a row after which a core ticks slowly.
 const QUIET_AFTER: u32 = 8;
@@ -74,6 +74,7 @@ async fn run(slot: Arc<CoreSlot>) {
             slot.set_waker(Some(cx.waker().clone()));
         }
         let (now, totals) = (Instant::now(), totals());
+        readiness::check();
         let calm = deadline::expire(now, &mut expired);
         // The last tick itself was one poll.
         idle = if totals.polls - polls <= 1 && calm { idle + 1 } else { 0 };

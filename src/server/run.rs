@@ -103,6 +103,7 @@ fn start_core(
 ) -> Result<ExecutorHandle<Result<(), ServerError>>, ServerError> {
     let settings = ExecutorSettings {
         spin_before_park: Duration::from_micros(shared.config.spin_before_park_us),
+        adaptive_spin: Duration::from_micros(shared.config.adaptive_spin_us),
         ..ExecutorSettings::default()
     };
     let (shared, hooks) = (shared.clone(), hooks.clone());

@@ -17,6 +17,7 @@ use super::tasks;
 use crate::observe::Phase;
 use crate::runtime::{
     self, BoxError, Listener, ListenerStopper, Queue, RuntimeError, Scope, ScopeError, ScopeOptions,
+    SocketRing,
 };
 
 /// After everything was cancelled, what is left of a core's tasks gets this long before it is dropped.
@@ -37,6 +38,8 @@ pub(super) async fn run_core(
     ready: impl FnOnce(),
 ) -> Result<(), ServerError> {
     runtime::warm_up().await;
+    // An executor of the caller's own has none yet.
+    let _sockets = SocketRing::start(Duration::from_micros(shared.config.adaptive_spin_us));
     let watchdog = shared.watchdog.as_ref().expect("invariant: a server with sockets has a watchdog");
     let tick = watchdog.register(info.cpu.unwrap_or(info.index));
     hooks.start_core(info).await.map_err(ServerError::Startup)?;
