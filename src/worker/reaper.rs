@@ -185,6 +185,9 @@ fn step(bytes: &[u8]) -> Option<Step> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
+
+    use super::super::process::Process;
     use super::*;
 
     fn message(kind: u8, token: u64, rest: &[u8]) -> Vec<u8> {
@@ -216,5 +219,35 @@ mod tests {
             held.hear(garbage);
         }
         assert!(held.groups.is_empty() && held.tidying.values().all(Vec::is_empty), "{held:?}");
+    }
+
+    /// Has the reaper hear so many messages.
+    fn hear(held: &mut Held, socket: &Socket, messages: usize) {
+        for _ in 0..messages {
+            let mut message = [0; 64];
+            let length = { socket }.read(&mut message).unwrap();
+            held.hear(&message[..length]);
+        }
+    }
+
+    #[test]
+    fn a_group_is_held_from_its_first_moment_to_its_last_and_not_beyond() {
+        let (ours, theirs) = Socket::pair(Domain::UNIX, Type::SEQPACKET, None).unwrap();
+        theirs.set_read_timeout(Some(std::time::Duration::from_secs(10))).unwrap();
+        let groups = Groups::with_reaper(Reaper { socket: Arc::new(ours), next: Arc::default() });
+        let mut held = Held::default();
+        let mut sleeps = Process::start(&Step::program("sleep", vec!["8814".to_owned()]), &groups).unwrap();
+        hear(&mut held, &theirs, 1);
+        assert_eq!(held.groups.len(), 1);
+        held.groups.values().for_each(|group| groups::kill(*group, libc::SIGKILL));
+        sleeps.reap().unwrap();
+        hear(&mut held, &theirs, 1);
+        assert!(held.groups.is_empty(), "its number may be another's");
+        // The child has told of itself before its program turns out not to be there.
+        assert!(Process::start(&Step::program("/no/such/program", Vec::new()), &groups).is_err());
+        hear(&mut held, &theirs, 1);
+        assert_eq!(held.groups.len(), 1);
+        hear(&mut held, &theirs, 1);
+        assert!(held.groups.is_empty());
     }
 }
