@@ -16,6 +16,7 @@ fn main() -> ExitCode {
         Ok(Command::Journal(journal)) => cli::run_journal(&journal),
         Ok(Command::Keys(keys)) => cli::run_keys(&keys),
         Ok(Command::Worker(flags)) => cli::run_worker(*flags),
+        Ok(Command::WorkerReaper) => cli::run_reaper(),
         Err(code) => code,
     }
 }

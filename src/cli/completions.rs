@@ -23,7 +23,11 @@ pub struct Completions {
 
 /// Prints a script for the shell.
 pub fn print_completions(completions: &Completions) -> ExitCode {
+    let all = Cli::command();
+    // The generators offer what help does not show, too.
+    let shown = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned();
+    let mut command = clap::Command::new("ringmesh").version(env!("CARGO_PKG_VERSION")).subcommands(shown);
     let mut script = Vec::new();
-    clap_complete::generate(completions.shell, &mut Cli::command(), "ringmesh", &mut script);
+    clap_complete::generate(completions.shell, &mut command, "ringmesh", &mut script);
     show(&String::from_utf8_lossy(&script), exit::OK)
 }

@@ -1,7 +1,7 @@
 //! The command line: `ringmesh serve`, `check`, `id`, `journal`, `keys` and `worker`, and the commands that ask a server.
 //!
 //! Parsing ends in a [`Command`]; [`configure`] takes `serve` as far as a configuration; [`run_check`], [`run_id`],
-//! [`run_journal`], [`run_keys`], [`run_worker`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
+//! [`run_journal`], [`run_keys`], [`run_worker`], [`run_reaper`], [`run_client`] and [`print_completions`] are the whole of the others. Whatever a person should read is printed here and nowhere else.
 
 mod check;
 mod client;
@@ -28,7 +28,7 @@ pub use flags::SettingFlags;
 pub use id::{Id, run_id};
 pub use journal::{Dump, Journal, JournalAction, JournalPlace, run_journal};
 pub use keys::{Keys, KeysAction, Rotate, run_keys};
-pub use worker::{WorkerFlags, run_worker};
+pub use worker::{WorkerFlags, run_reaper, run_worker};
 
 /// The codes with which the command ends.
 pub mod exit {
@@ -104,6 +104,9 @@ pub enum Command {
     /// Claim tasks from a server, and run a command for each.
     #[command(after_help = worker::HELP)]
     Worker(Box<WorkerFlags>),
+    /// End what a worker has started once the worker is gone; the worker starts it itself.
+    #[command(hide = true)]
+    WorkerReaper,
 }
 
 /// The arguments of `serve`.

@@ -16,6 +16,7 @@ use crate::observe::{self, LogFormat};
 use crate::runtime::StopFlag;
 use crate::worker::docker::{Docker, EXECUTE, GITHUB};
 use crate::worker::machine::{End, Pace};
+use crate::worker::reaper::{Reaper, reap_at_end};
 use crate::worker::{Groups, Kinds, RunLimits, Settings, work};
 
 pub(super) const HELP: &str = "\
@@ -145,7 +146,14 @@ pub fn run_worker(flags: WorkerFlags) -> ExitCode {
         Ok(ready) => ready,
         Err((code, why)) => return refuse(code, &why),
     };
-    let (groups, stop) = (Groups::default(), StopFlag::new());
+    let reaper = match Reaper::start() {
+        Ok(reaper) => reaper,
+        Err(error) => {
+            let why = format!("cannot start the process that ends commands if the worker is killed: {error}");
+            return refuse(exit::FAILURE, &why);
+        }
+    };
+    let (groups, stop) = (Groups::with_reaper(reaper), StopFlag::new());
     if let Err(error) = hear_signals(stop.clone(), groups.clone()) {
         return refuse(exit::FAILURE, &error);
     }
@@ -159,6 +167,14 @@ pub fn run_worker(flags: WorkerFlags) -> ExitCode {
             refuse(exit::FAILURE, &format!("the server will not have this worker: {why}"))
         }
         Err(error) => refuse(exit::FAILURE, &error),
+    }
+}
+
+/// Runs the reaper of a worker until the worker is gone and what it left has ended.
+pub fn run_reaper() -> ExitCode {
+    match reap_at_end() {
+        Ok(()) => ExitCode::from(exit::OK),
+        Err(error) => refuse(exit::USAGE, &error),
     }
 }
 

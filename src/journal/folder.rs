@@ -55,7 +55,8 @@ pub trait LogFile: 'static {
     fn set_len(&self, bytes: u64) -> impl Future<Output = io::Result<()>>;
 }
 
-/// Whether an error says that there is no room left.
+/// Whether an error says that there is no room left: on the disk, in a quota, or below the process's limit for its files.
 pub fn is_full(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge)
 }

@@ -75,6 +75,7 @@ pub use session::entry::SessionId;
 pub use session::event_id::EventId;
 pub use session::table::SessionTotals;
 
+pub(crate) use message::envelope::TOKEN_KEY;
 pub(crate) use message::json;
 pub(crate) use message::scan::{ScanError, Scanner, text as scanned_text};
 pub(crate) use message::small_text::SmallText;

@@ -1,6 +1,7 @@
 //! A queue as simple as can be, to compare the real one with: a list, scanned for every question.
 #![allow(clippy::unwrap_used, reason = "a test says what it expects")]
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::{Status, Task, TaskId};
@@ -8,7 +9,25 @@ use super::{Status, Task, TaskId};
 pub(super) const GRACE_MS: i64 = 30_000;
 pub(super) const RETENTION_MS: i64 = 600_000;
 pub(super) const WINDOW_MS: i64 = 300_000;
+pub(super) const HOLD_MS: i64 = 4_000;
 pub(super) const LIMITED: (&str, usize) = ("b", 2);
+pub(super) const PEERS: [&str; 3] = ["p1", "p2", "p3"];
+
+/// The peer that a task is kept for at first.
+pub(super) fn owner(id: TaskId) -> &'static str {
+    PEERS[(id.0 % 3) as usize]
+}
+
+/// What a claim asks for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wish {
+    pub kinds: &'static [&'static str],
+    pub session: Option<&'static str>,
+    pub worker: &'static str,
+    pub peer: &'static str,
+    pub max: usize,
+    pub same: bool,
+}
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
@@ -26,7 +45,10 @@ pub(super) struct Row {
     pub status: Status,
     pub claims: u32,
     pub attempts: u32,
-    pub worker: Option<&'static str>,
+    /// A worker and its peer.
+    pub holder: Option<(&'static str, &'static str)>,
+    /// Since when it may be claimed; its owner has that long the first choice.
+    pub ready_since: Option<i64>,
     pub token: u64,
     pub lease_until: i64,
     pub lease: i64,
@@ -47,19 +69,28 @@ impl Row {
 
     pub(super) fn back(mut self, now: i64) -> Row {
         self.status = Status::Queued;
-        self.worker = None;
+        self.holder = None;
         self.not_before = now;
         self
+    }
+
+    /// It stands anew, as of now: after a change, one that was undone, or a restart.
+    pub(super) fn stand(&mut self, now: i64) {
+        self.ready_since = (self.status == Status::Queued && self.not_before <= now).then_some(now);
+    }
+
+    pub(super) fn is_held_by(&self, name: &str) -> bool {
+        self.holder.is_some_and(|(worker, peer)| worker == name || peer == name)
     }
 
     /// Panics where the real task is another.
     pub(super) fn compare(&self, task: &Task) {
         let (core, state) = (&task.core, &task.state);
-        let holder = state.holder.as_ref().map(|holder| &*holder.worker);
+        let holder = state.holder.as_ref().map(|holder| (&*holder.worker, &*holder.peer));
         let real =
             (state.status, state.claims, state.attempts, holder, state.token, state.revoked, state.dead);
         let ours =
-            (self.status, self.claims, self.attempts, self.worker, self.token, self.revoked, self.dead);
+            (self.status, self.claims, self.attempts, self.holder, self.token, self.revoked, self.dead);
         assert_eq!(real, ours, "{task:?}");
         let real =
             (&*core.task_type, core.priority, core.created_ms, core.created_sequence, core.created_mono_ms);
@@ -82,6 +113,8 @@ pub(super) struct Model {
     pub rows: Vec<Row>,
     /// By sequence: rows as they will be, `None` for one that goes.
     pub flight: HashMap<u64, Vec<(TaskId, Option<Row>)>>,
+    /// How long a wait is worth a step of priority; 0 for none.
+    pub ageing_ms: i64,
 }
 
 impl Model {
@@ -94,11 +127,26 @@ impl Model {
         all.find(|(_, changes)| changes.iter().any(|(other, _)| *other == id)).map(|(sequence, _)| *sequence)
     }
 
-    pub(super) fn commit(&mut self, sequence: u64) {
-        for (id, row) in self.flight.remove(&sequence).unwrap() {
+    pub(super) fn commit(&mut self, sequence: u64, now: i64) {
+        for (id, mut row) in self.flight.remove(&sequence).unwrap() {
+            row.iter_mut().for_each(|row| row.stand(now));
             self.rows.retain(|row| row.id != id);
             self.rows.extend(row);
         }
+    }
+
+    /// What was being changed stays as it was, and is there again as if it had just come.
+    pub(super) fn abort(&mut self, sequence: u64, now: i64) {
+        for (id, _) in self.flight.remove(&sequence).unwrap() {
+            self.rows.iter_mut().filter(|row| row.id == id).for_each(|row| row.stand(now));
+        }
+    }
+
+    /// Delays that are over: a claim and a tick see it.
+    pub(super) fn promote(&mut self, now: i64) {
+        let idle = |row: &Row| row.ready_since.is_none() && self.busy(row.id).is_none();
+        let ids: Vec<TaskId> = self.rows.iter().filter(|row| idle(row)).map(|row| row.id).collect();
+        self.rows.iter_mut().filter(|row| ids.contains(&row.id)).for_each(|row| row.stand(now));
     }
 
     fn running(&self, kind: &str) -> usize {
@@ -112,30 +160,45 @@ impl Model {
         durable + flying.count()
     }
 
-    /// What a claim must get, in order.
-    pub(super) fn pick(
-        &self,
-        now: i64,
-        kinds: &[&str],
-        session: Option<&str>,
-        worker: &str,
-        max: usize,
-        same: bool,
-    ) -> Vec<Row> {
+    fn room(&self) -> usize {
+        LIMITED.1.saturating_sub(self.running(LIMITED.0))
+    }
+
+    /// What a claim may take, best first, with the time until which it is kept for its owner.
+    pub(super) fn candidates(&self, now: i64, wish: Wish) -> Vec<(Row, Option<i64>)> {
         let eligible = |row: &&Row| {
             row.status == Status::Queued
                 && row.not_before <= now
                 && self.busy(row.id).is_none()
-                && (kinds.is_empty() || kinds.contains(&row.kind))
-                && (row.session.is_none() || row.session == session)
-                && (row.sticky.is_none() || row.sticky == Some(worker))
+                && (wish.kinds.is_empty() || wish.kinds.contains(&row.kind))
+                && (row.session.is_none() || row.session == wish.session)
+                && (row.sticky.is_none() || row.sticky == Some(wish.worker))
+                && (row.kind != LIMITED.0 || self.room() > 0)
         };
         let mut rows: Vec<Row> = self.rows.iter().filter(eligible).cloned().collect();
-        rows.sort_by_key(|row| (10 - row.priority, row.created_ms, row.sequence));
-        let mut room = LIMITED.1.saturating_sub(self.running(LIMITED.0));
+        rows.sort_by(|a, b| self.first_of(a, b));
+        let held = |row: &Row| row.ready_since.map(|since| since + HOLD_MS).filter(|until| *until > now);
+        rows.into_iter().map(|row| (row.clone(), held(&row))).collect()
+    }
+
+    /// Which of two tasks is claimed first: the one that has waited longer, by more than the other's priority is worth.
+    fn first_of(&self, a: &Row, b: &Row) -> Ordering {
+        let steps = i64::from(b.priority) - i64::from(a.priority);
+        let waited_longer = b.created_ms as i64 - a.created_ms as i64;
+        let ageing = match self.ageing_ms {
+            0 => steps.cmp(&0).then(0.cmp(&waited_longer)),
+            worth => (steps * worth).cmp(&waited_longer),
+        };
+        ageing.then(a.sequence.cmp(&b.sequence))
+    }
+
+    /// What a claim gets of the tasks that it may take.
+    pub(super) fn pick(&self, rows: impl Iterator<Item = Row>, wish: Wish) -> Vec<Row> {
+        let mut room = self.room();
         let mut picked: Vec<Row> = Vec::new();
         for row in rows {
-            if picked.len() == max || (same && picked.first().is_some_and(|first| first.kind != row.kind)) {
+            let other = wish.same && picked.first().is_some_and(|first| first.kind != row.kind);
+            if picked.len() == wish.max || other {
                 continue;
             }
             if row.kind == LIMITED.0 {
@@ -147,6 +210,18 @@ impl Model {
             picked.push(row);
         }
         picked
+    }
+
+    /// The rows of a list, oldest first, that were created after this place.
+    pub(super) fn listed(&self, status: Option<Status>, kinds: &[&str], after: (u64, u64)) -> Vec<&Row> {
+        let asked = |row: &&Row| {
+            status.is_none_or(|status| row.status == status)
+                && (kinds.is_empty() || kinds.contains(&row.kind))
+                && (row.created_ms, row.sequence) > after
+        };
+        let mut rows: Vec<&Row> = self.rows.iter().filter(asked).collect();
+        rows.sort_by_key(|row| (row.created_ms, row.sequence));
+        rows
     }
 
     /// What must happen to a row by now: nothing, or this.

@@ -2,7 +2,7 @@
 //!
 //! The main path: [`work`] → `machine` (what to do when, without I/O) → `asks` and `link` (the server's tools) and
 //! `runner` → `pump` → `process` (the commands). What a command is depends on the task: [`Kinds`], and [`docker`] for
-//! containers.
+//! containers. What a killed worker leaves behind, its [`reaper`] ends.
 
 mod asks;
 pub mod docker;
@@ -18,6 +18,7 @@ mod outcome;
 mod plan;
 mod process;
 mod pump;
+pub mod reaper;
 mod runner;
 mod task;
 

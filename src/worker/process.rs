@@ -12,7 +12,7 @@ use super::plan::Step;
 /// The descriptor on which a command tells its progress.
 pub(super) const PROGRESS_FD: RawFd = 3;
 /// What the worker itself proves who it is with, which is no business of commands.
-const SECRETS: [&str; 1] = ["RINGMESH_P2P_TOKEN"];
+pub(super) const SECRETS: [&str; 1] = ["RINGMESH_P2P_TOKEN"];
 
 /// A child process and this side of its pipes, none of which block.
 pub(super) struct Process {
@@ -46,10 +46,12 @@ impl Process {
             false => (None, None),
         };
         let fd = told.as_ref().map(AsRawFd::as_raw_fd);
+        // Before descriptor 3 becomes something else: it may be the way to the reaper.
+        let followed = groups.follow(&mut command);
         // SAFETY: between fork and exec the closure calls nothing but prctl, dup2 and fcntl, which are safe there, and
         // touches no memory but its own copy of a number.
         unsafe { command.pre_exec(move || prepare(fd)) };
-        let child = groups.start(|| command.spawn())?;
+        let child = groups.start(command, followed)?;
         drop(told);
         let mut process = Process {
             groups: groups.clone(),

@@ -96,17 +96,20 @@ fn perform(
     let until = limits.timeout.map(|timeout| Instant::now() + timeout);
     let bounds = Bounds { until, max_output_bytes: limits.max_output_bytes, control, said };
     let mut last = (Exit::NotStarted("there is nothing to run".to_owned()), Output::default());
-    for step in &plan.steps {
-        last = pump::run(step, &bounds, groups);
-        if last.0 != Exit::Code(0) {
-            break;
+    groups.tidied(&plan.cleanup, || {
+        for step in &plan.steps {
+            last = pump::run(step, &bounds, groups);
+            if last.0 != Exit::Code(0) {
+                break;
+            }
         }
-    }
-    plan.cleanup.iter().for_each(|step| tidy(step, groups));
+        plan.cleanup.iter().for_each(|step| tidy(step, groups));
+    });
     Outcome::of(&last.0, &last.1, plan.machine_codes)
 }
 
-fn tidy(step: &Step, groups: &Groups) {
+/// Runs a program that tidies up, for [`CLEANUP_TIME`] at most.
+pub(super) fn tidy(step: &Step, groups: &Groups) {
     let Ok((_ours, theirs)) = UnixStream::pair() else { return };
     let until = Some(Instant::now() + CLEANUP_TIME);
     let bounds = Bounds { until, max_output_bytes: 0, control: &theirs, said: &|_| {} };

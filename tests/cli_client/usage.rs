@@ -195,6 +195,7 @@ fn the_exit_codes_are_in_the_help_and_completions_are_there_for_each_shell() {
     }
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = succeeded(&["completions", shell]);
+        assert!(!script.contains("worker-reaper"), "{shell}: it is for the worker alone");
         for word in ["ringmesh", "discover", "protocol-version", "p2p-key-file"] {
             assert!(script.contains(word), "{shell}: {word} is missing");
         }

@@ -8,8 +8,10 @@
 )]
 
 mod bounds;
+mod child;
 #[path = "../common/mod.rs"]
 mod common;
+mod full_disk;
 mod offered;
 #[path = "../common/peer.rs"]
 mod peer;

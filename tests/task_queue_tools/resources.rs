@@ -1,7 +1,9 @@
 //! Tasks as resources.
 
+use std::process::Command;
 use std::time::Duration;
 
+use ringmesh::config::Secret;
 use serde_json::{Value, json};
 
 use crate::common::events::subscribe;
@@ -48,6 +50,37 @@ fn a_task_is_a_resource() {
     assert_eq!(listed["result"]["resources"][0]["uri"], TASKS);
     let templates = node.server.client().ask(modern(1, "resources/templates/list", json!({}))).json();
     assert_eq!(templates["result"]["resourceTemplates"][0]["uriTemplate"], "ringmesh://tasks/{task_id}");
+}
+
+/// What a peer without any standing reads over libp2p, and with which token.
+fn read_as_peer(node: &Node, uri: &str, token: Option<&str>) -> Value {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ringmesh"));
+    command.args(["read", &node.address, uri, "--output", "json", "--timeout", "20"]);
+    command.env_remove("RINGMESH_P2P_TOKEN").envs(token.map(|token| ("RINGMESH_P2P_TOKEN", token)));
+    let output = command.output().unwrap();
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+}
+
+#[test]
+fn who_does_not_show_the_shared_token_is_told_that_it_is_forbidden() {
+    // Who comes to a listener on loopback need show nothing.
+    let mut node = serve(|config| {
+        config.p2p_listen = vec!["/ip4/0.0.0.0/tcp/0".to_owned()];
+        config.p2p_token = Some(Secret("s3cret".to_owned()));
+    });
+    let port = node.address.split('/').nth(4).unwrap();
+    node.address = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", node.peer_id);
+    let id = Desk::new(&node, &node, Answers::Here).submit("t");
+    for uri in [TASKS.to_owned(), format!("{TASKS}/{id}"), format!("{TASKS}/{}", "f".repeat(32))] {
+        for token in [None, Some("guess")] {
+            let refused = read_as_peer(&node, &uri, token);
+            assert_eq!(refused["error"]["code"], -33403, "{uri} {token:?}: {refused}");
+            let said = refused["error"]["message"].as_str().unwrap();
+            assert!(said.contains("ringmesh/token"), "it says what to do: {said}");
+        }
+    }
+    let shown = read_as_peer(&node, &format!("{TASKS}/{id}"), Some("s3cret"));
+    assert!(shown["contents"][0]["text"].as_str().unwrap().contains(&id), "{shown}");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::fake::{Queue, Worker, eventually, runs, typed};
 
 /// A docker that writes its arguments to a file, one a line and an empty line after each call.
-fn fake_docker(folder: &Path, run: &str) -> PathBuf {
+pub fn fake_docker(folder: &Path, run: &str) -> PathBuf {
     let program = folder.join("docker");
     let log = folder.join("calls").display().to_string();
     let script = format!(
@@ -19,7 +19,7 @@ fn fake_docker(folder: &Path, run: &str) -> PathBuf {
     program
 }
 
-fn calls(folder: &Path) -> Vec<Vec<String>> {
+pub fn calls(folder: &Path) -> Vec<Vec<String>> {
     let text = std::fs::read_to_string(folder.join("calls")).unwrap_or_default();
     text.split("\n\n")
         .map(|call| call.lines().map(str::to_owned).collect::<Vec<_>>())

@@ -11,6 +11,7 @@ mod common;
 mod containers;
 mod ends;
 mod fake;
+mod killed;
 mod outages;
 mod peers;
 mod stops;

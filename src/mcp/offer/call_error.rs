@@ -51,6 +51,11 @@ impl CallError {
         CallError(Failure::Known { kind: ErrorKind::InvalidParams, message: message.into() })
     }
 
+    /// Whoever asks may not: the error -33403. The text says what would be allowed.
+    pub fn forbidden(message: impl Into<Cow<'static, str>>) -> CallError {
+        CallError(Failure::Known { kind: ErrorKind::Forbidden, message: message.into() })
+    }
+
     /// There is no resource with this URI: -32602 with the URI in the error's data, -32002 before 2026-07-28.
     pub fn resource_not_found(uri: impl Into<String>) -> CallError {
         CallError(Failure::NoResource(uri.into()))

@@ -22,7 +22,7 @@ use super::core::CoreState;
 use super::p2p::task_queue::answer_own;
 use crate::config::ServerConfig;
 use crate::limits::Limits;
-use crate::mcp::Registry;
+use crate::mcp::{Registry, TOKEN_KEY};
 use crate::p2p::LocalBoxFuture;
 use crate::tools::task_queue::{Answer, KnownPeer, Myself, Refused, Target, TaskQueueNode, TaskQueueNodes};
 use crate::tools::workflow::WorkflowNodes;
@@ -106,8 +106,10 @@ impl TaskQueueNode for CoreState {
     fn may_read(&self, full_access: bool) -> Result<(), Refused> {
         match &self.shared.p2p {
             Some(p2p) if !full_access && p2p.policy.has_token() => {
-                let message = "this node has a shared token, and whoever does not show it learns nothing of its \
-                               tasks and peers";
+                let message = format!(
+                    "this node has a shared token, and whoever does not show it learns nothing of its tasks and peers: \
+                     send it in params._meta[\"{TOKEN_KEY}\"]"
+                );
                 Err(Refused::new("unauthorized", message))
             }
             _ => Ok(()),

@@ -27,6 +27,7 @@ struct Shown<'a> {
     task: Option<&'a RawValue>,
     #[serde(borrow)]
     queue: Option<&'a RawValue>,
+    error: Option<String>,
     message: Option<String>,
 }
 
@@ -84,8 +85,12 @@ async fn here(
 fn shown(answer: &Answer) -> Result<Shown<'_>, CallError> {
     let shown: Shown<'_> = serde_json::from_str(&answer.json)
         .map_err(|error| CallError::internal(format!("an answer of this node: {error}")))?;
-    match answer.ok {
-        true => Ok(shown),
-        false => Err(CallError::failed(shown.message.unwrap_or_else(|| "the task queue failed".to_owned()))),
+    if answer.ok {
+        return Ok(shown);
     }
+    let message = shown.message.unwrap_or_else(|| "the task queue failed".to_owned());
+    Err(match shown.error.as_deref() {
+        Some("unauthorized") => CallError::forbidden(message),
+        _ => CallError::failed(message),
+    })
 }
