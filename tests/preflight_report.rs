@@ -80,8 +80,10 @@ fn the_kernel_must_be_5_8() {
         Status::Fail,
         &["FAIL kernel: 5.4.0-150 is too old - install Linux 5.8"],
     );
-    assert_line(&kernel("5.10.0-28-amd64"), "kernel", Status::Ok, &["from 5.12 on"]);
-    assert_line(&kernel("5.8"), "kernel", Status::Ok, &[]);
+    for older in ["5.8", "5.10.0-28-amd64", "6.0.19"] {
+        assert_line(&kernel(older), "kernel", Status::Warn, &[older, "Linux 6.1 or newer"]);
+    }
+    assert_line(&kernel("6.1"), "kernel", Status::Ok, &["ok   kernel: 6.1"]);
     assert_line(&kernel("10.0.1"), "kernel", Status::Ok, &["ok   kernel: 10.0.1"]);
     assert_line(&kernel("strange"), "kernel", Status::Warn, &["no version"]);
 }

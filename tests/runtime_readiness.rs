@@ -121,6 +121,22 @@ fn a_stream_that_was_watched_closes_its_connection_when_it_is_dropped() {
 }
 
 #[test]
+fn a_stream_closes_its_connection_also_when_more_came_just_before() {
+    both_ways(|| async {
+        let listener = Listener::bind(LOCAL, 16).unwrap();
+        for _ in 0..20 {
+            let (mut stream, mut client) = pair(&listener).await;
+            watch(&mut stream).await;
+            // The core has not looked yet when it takes the poll back.
+            client.write_all(b"nobody will read this").unwrap();
+            drop(stream);
+            let end = thread::spawn(move || client.read(&mut [0; 8]).map_err(|error| error.kind()));
+            assert_eq!(joined(end).await, Err(io::ErrorKind::ConnectionReset));
+        }
+    });
+}
+
+#[test]
 fn places_are_used_again_and_hear_only_of_their_own() {
     both_ways(|| async {
         let listener = Listener::bind(LOCAL, 16).unwrap();

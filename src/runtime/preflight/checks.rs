@@ -3,6 +3,8 @@
 use super::{Check, Facts, Plan, Seccomp, UringTrial};
 use crate::runtime::topology::{CoreSet, TopologyError, format_core_list};
 
+/// The first kernel with the ring that sockets are heard through (`IORING_SETUP_DEFER_TASKRUN`).
+const KERNEL_WITH_DEFERRED_RINGS: (u32, u32) = (6, 1);
 /// The oldest kernel whose io_uring has every operation the runtime uses.
 const OLDEST_KERNEL: (u32, u32) = (5, 8);
 /// From here on rings are charged to the memory cgroup instead of the limit on locked memory.
@@ -42,11 +44,13 @@ pub(super) fn kernel(facts: &Facts) -> Check {
         Some(found) if found < OLDEST_KERNEL => Check::fail(
             "kernel",
             format!("{release} is too old"),
-            "install Linux 5.8 or newer (5.12 frees rings from the memlock limit, 6.1 and later are faster)",
+            "install Linux 5.8 or newer, at best 6.1 or newer",
         ),
-        Some(found) if found < KERNEL_WITHOUT_MEMLOCK_FOR_RINGS => {
-            Check::ok("kernel", format!("{release}; from 5.12 on, rings no longer count against memlock"))
-        }
+        Some(found) if found < KERNEL_WITH_DEFERRED_RINGS => Check::warn(
+            "kernel",
+            format!("{release} has no ring whose work can be put off, so a small request takes up to twice the CPU"),
+            "Linux 6.1 or newer (from 5.12 on, rings do not count against memlock)",
+        ),
         Some(_) => Check::ok("kernel", release),
     }
 }

@@ -17,7 +17,7 @@ const COMPLETIONS: u32 = 1024;
 const EVENTS: u32 = (libc::POLLIN | libc::POLLRDHUP) as u32;
 /// A turn enters the kernel so often at most. It does twenty sockets' work each time (Linux 6.18).
 const ENTERS: u32 = 32;
-/// Names the completion of a removal, which nobody waits for.
+/// Names the completion of a cancellation, which nobody waits for.
 const NOBODY: u64 = u64::MAX;
 
 /// A ring of one thread's own. The kernel does its share of the work only when this thread enters it, and so never
@@ -62,7 +62,8 @@ impl PollRing {
 
     /// Takes a poll back. The kernel learns of it with the next turn.
     pub(super) fn disarm(&mut self, user_data: u64) {
-        self.waiting.push_back(opcode::PollRemove::new(user_data).build().user_data(NOBODY));
+        // Not a removal: that leaves a poll alone that is just about to tell of something (EALREADY).
+        self.waiting.push_back(opcode::AsyncCancel::new(user_data).build().user_data(NOBODY));
     }
 
     /// Hands over what was asked for, has the kernel do what it put off, and tells each completion: its user data, its
@@ -109,7 +110,7 @@ impl PollRing {
     fn push(&mut self) {
         let mut submission = self.ring.submission();
         while let Some(entry) = self.waiting.front() {
-            // SAFETY: a poll and its removal refer to no memory. They name a descriptor: one that was closed before the
+            // SAFETY: a poll and its cancellation refer to no memory. They name a descriptor: one that was closed before the
             // kernel learns of the poll is taken back right behind it, whatever the number means by then.
             if unsafe { submission.push(entry) }.is_err() {
                 return;
