@@ -48,7 +48,9 @@ pub(super) fn kernel(facts: &Facts) -> Check {
         ),
         Some(found) if found < KERNEL_WITH_DEFERRED_RINGS => Check::warn(
             "kernel",
-            format!("{release} has no ring whose work can be put off, so a small request takes up to twice the CPU"),
+            format!(
+                "{release} has no ring whose work can be put off, so a small request takes up to twice the CPU"
+            ),
             "Linux 6.1 or newer (from 5.12 on, rings do not count against memlock)",
         ),
         Some(_) => Check::ok("kernel", release),
