@@ -189,7 +189,7 @@ impl Default for ServerConfig {
             shutdown_delay_ms: 0,
             shutdown_grace_ms: 10_000,
             stall_threshold_ms: 1_000,
-            adaptive_spin_us: 30,
+            adaptive_spin_us: 50,
             spin_before_park_us: 0,
             run_timeout_ms: None,
             limits: Limits::default(),

@@ -1,7 +1,7 @@
 //! Whether to look once more before going to sleep.
 //!
-//! Going to sleep and being woken costs a core some 30 µs. One that spins for as long at most pays twice that when nothing
-//! comes (the rule for renting skis: Karlin and others, "Competitive snoopy caching", 1988), and next to nothing
+//! Going to sleep and being woken costs a core some 30 µs. One that spins for about as long pays little more than twice
+//! that when nothing comes (the rule for renting skis: Karlin and others, "Competitive snoopy caching", 1988), and less
 //! when something does. So it spins only while that has been paying off, and tries again now and then.
 //!
 //! Pure: time comes in as an argument.
@@ -62,7 +62,7 @@ impl Spin {
 mod tests {
     use super::*;
 
-    const LONGEST: Duration = Duration::from_micros(30);
+    const LONGEST: Duration = Duration::from_micros(50);
 
     /// The time spent spinning before `gaps` were over, each of them after the last one's event.
     fn spent(longest: Duration, gaps: impl Iterator<Item = Duration>) -> Duration {
