@@ -156,8 +156,9 @@ impl Lane {
     pub(crate) fn begin(&mut self, arrival: Arrival, now: Instant) {
         if self.shared.open_loop && arrival.measured {
             // What had to wait for an answer of the server is the server's lateness, not the generator's.
-            let could = arrival.intended.max(self.free_since);
-            self.shared.stats.borrow_mut().record_lag(now.saturating_duration_since(could));
+            let could = arrival.released.max(self.free_since);
+            let lag = arrival.seen_late() + now.saturating_duration_since(could);
+            self.shared.stats.borrow_mut().record_lag(lag);
         }
         self.shared.burn_handicap(now);
         let captured = vec![Value::Null; self.operation(&arrival).captures];

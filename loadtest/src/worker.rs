@@ -122,6 +122,7 @@ fn count_unbegun(source: &Source, shared: &Shared) {
     let mut stats = shared.stats.borrow_mut();
     (stats.offered, stats.not_begun) = (source.offered(), unbegun.len() as u64 + dropped);
     for arrival in unbegun {
+        stats.record_lag(arrival.seen_late());
         stats.record_operation(arrival.operation, now.saturating_duration_since(arrival.intended));
     }
 }
