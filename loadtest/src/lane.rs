@@ -165,6 +165,17 @@ impl Lane {
         self.ask(Slot { arrival, step: 0, key: Key::new(self.shared.take_id()), captured });
     }
 
+    /// Notes whether the lane waits for the server without a request of an operation: for a connection, or for the end of
+    /// one. It counts as a request that waits for its answer.
+    pub(crate) fn await_server(&self, begins: bool) {
+        self.shared.add_outstanding(u64::from(begins), u64::from(!begins));
+    }
+
+    /// Notes that until now the server did not let anything begin.
+    pub(crate) fn set_free(&mut self, now: Instant) {
+        self.free_since = now;
+    }
+
     /// Takes what is to be sent, and leaves `room` for what comes next.
     pub(crate) fn take_out(&mut self, room: Vec<u8>) -> Vec<u8> {
         std::mem::replace(&mut self.out, room)
