@@ -78,20 +78,25 @@ fn main() -> ExitCode {
     }
 }
 
-/// A comparison; says whether it is void. Wrong answers are an error, with the tables shown all the same.
+/// A comparison; says whether it is void. Wrong answers, and a report that could not be written, are an error, with the
+/// tables shown all the same.
 fn compare(args: &compare::CompareArgs) -> Result<bool, String> {
     let outcome = compare::run(args)?;
     show(&outcome.markdown);
-    match &outcome.wrong[..] {
-        [] => Ok(outcome.is_void),
-        wrong => Err(format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n"))),
-    }
+    let wrong = &outcome.wrong;
+    let wrong =
+        (!wrong.is_empty()).then(|| format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n")));
+    let errors: Vec<String> = wrong.into_iter().chain(outcome.unwritten).collect();
+    if errors.is_empty() { Ok(outcome.is_void) } else { Err(errors.join("\n")) }
 }
 
 /// One run, or one for each of several rates; says whether there is one that must not be used.
 fn load(args: &LoadArgs) -> Result<bool, String> {
     let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
     let is_text = args.output == Output::Text;
+    if let Some(dir) = &args.out {
+        report::prepare(dir)?;
+    }
     if args.ramp.is_none() && !args.find_knee {
         let result = run::run(&run::Job::from_args(args)?)?;
         show(&if is_text { result.to_string() } else { json(serde_json::to_string_pretty(&result))? });

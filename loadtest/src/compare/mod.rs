@@ -29,6 +29,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::report;
 use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
 use cpus::Cpus;
@@ -45,7 +46,7 @@ pub(crate) use args::CompareArgs;
 /// A server that nobody asks anything should use no more than this share of a core.
 const MAX_IDLE_SHARE: f64 = 0.02;
 
-/// Everything that a comparison of native and bridged servers found, as written to compare.json.
+/// Everything that a comparison of native and bridged servers found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
@@ -70,21 +71,25 @@ pub(crate) struct Outcome {
     pub(crate) is_void: bool,
     /// Runs with wrong or missing answers, by server.
     pub(crate) wrong: Vec<String>,
+    /// Why the report could not be written.
+    pub(crate) unwritten: Option<String>,
 }
 
 /// Runs the comparison of the command line and writes its report.
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
     node::end_all_on_signals()?;
+    report::prepare(&args.out)?;
     if !args.servers.is_empty() {
         let comparison = commands::run(args)?;
         let is_void = comparison.void_runs() > 0;
-        return Ok(Outcome { markdown: comparison.markdown(), is_void, wrong: Vec::new() });
+        let (markdown, unwritten) = (comparison.markdown(), commands::write(args, &comparison).err());
+        return Ok(Outcome { markdown, is_void, wrong: Vec::new(), unwritten });
     }
     let comparison = measure(args)?;
     let markdown = table::markdown(&comparison);
-    write(args, &comparison, &markdown)?;
+    let unwritten = write(args, &comparison, &markdown).err();
     // A run that is void by the machine's doing leaves fewer pairs, and the table says so.
-    Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong() })
+    Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong(), unwritten })
 }
 
 /// What the command line asks for, before anything has run.
@@ -164,7 +169,7 @@ fn subjects(args: &CompareArgs) -> (Vec<Subject>, Vec<String>) {
 }
 
 fn write(args: &CompareArgs, comparison: &Comparison, markdown: &str) -> Result<(), String> {
-    let written = crate::report::write(&args.out, &paper::report(comparison))?;
+    let written = report::write(&args.out, &paper::report(comparison))?;
     let path = args.out.join("compare.md");
     fs::write(&path, markdown).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     say(&format!("report: {}, {} and {}", written.page.display(), written.json.display(), path.display()));
