@@ -226,16 +226,34 @@ impl Comparison {
 
     /// Each kind of reason why runs are void, with how many are, and the first of them in full.
     pub(crate) fn void_reasons(&self) -> BTreeMap<String, (usize, String)> {
-        let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let kinds = self.kinds(|run| &run.figures.void_reasons);
+        let named =
+            |((of, kind), said): ((usize, String), _)| (format!("{}: {kind}", self.subjects[of].name), said);
+        kinds.into_iter().map(named).collect()
+    }
+
+    /// What a reader must know of runs that count: how many of which server, and the first of each kind in full.
+    pub(crate) fn run_notes(&self) -> Vec<String> {
+        let kinds =
+            self.kinds(|run| if run.figures.void_reasons.is_empty() { &run.figures.notes } else { &[] });
+        let said = |((of, _), (runs, first)): ((usize, String), (usize, String))| {
+            format!("In {runs} runs of {} that count: {first}", self.subjects[of].name)
+        };
+        kinds.into_iter().map(said).collect()
+    }
+
+    /// What is said of runs, by server and kind: of how many, and the first of them in full.
+    fn kinds(&self, of_run: impl Fn(&Measured) -> &[String]) -> BTreeMap<(usize, String), (usize, String)> {
+        let mut kinds: BTreeMap<(usize, String), (usize, String)> = BTreeMap::new();
         for (of, _, run) in self.results.iter().flat_map(CellResult::runs) {
-            for reason in &run.figures.void_reasons {
-                // What comes after these are figures, which differ from run to run.
-                let kind = reason.split([':', ',']).next().unwrap_or(reason);
-                let kind = format!("{}: {kind}", self.subjects[of].name);
-                reasons.entry(kind).or_insert_with(|| (0, reason.clone())).0 += 1;
+            for said in of_run(run) {
+                // What comes after these, or in front, are figures, which differ from run to run.
+                let kind = said.split([':', ',']).next().unwrap_or(said);
+                let kind = kind.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+                kinds.entry((of, kind)).or_insert_with(|| (0, said.clone())).0 += 1;
             }
         }
-        reasons
+        kinds
     }
 
     /// Runs with wrong or missing answers, by server.

@@ -26,6 +26,7 @@ pub(super) fn report(comparison: &Comparison) -> Report {
         .notes
         .extend(comparison.layouts().into_iter().map(|layout| format!("{}.", comparison.cpus.words(layout))));
     report.notes.extend(comparison.notes.iter().cloned());
+    report.notes.extend(comparison.run_notes());
     report
 }
 

@@ -25,6 +25,9 @@ pub(crate) fn report() -> Report {
                 if round == 1 && subject == "native" && flags.len() > 2 {
                     result.void_reasons.push("the generator was late: by 5 ms".to_owned());
                 }
+                if round == 2 && subject == "native" {
+                    result.notes.push("the generator used its whole core".to_owned());
+                }
                 report.add(subject, Some("apart"), round, &result);
             }
         }

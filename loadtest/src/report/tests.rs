@@ -48,6 +48,7 @@ fn the_page_is_whole_by_itself_and_takes_nothing_for_markup() {
     // Two loads: percentiles and two series of each, and one of throughput.
     assert_eq!(page.matches("<figure>").count(), 2 + 4 + 1);
     assert!(page.contains("1 of 12 runs are void") && page.contains("the generator was late: by 5 ms"));
+    assert_eq!(page.matches("note: the generator used its whole core").count(), 2);
     assert!(page.contains("▲ faster") && page.contains("no difference shown"));
     assert!(page.matches(".hgrm</a>").count() == report.runs.len() && page.contains("made up"));
     fs::remove_dir_all(dir).unwrap();
