@@ -19,6 +19,7 @@ fn the_json_keeps_to_its_schema_and_every_run_has_its_histogram() {
     let errors: Vec<String> =
         validator.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
     assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(json["started_unix_ms"], 1_795_428_000_123_u64);
     let broken = {
         let mut json = json.clone();
         json["runs"][0]["latency"]["counted_from"] = "the moon".into();
