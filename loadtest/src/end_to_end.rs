@@ -57,7 +57,12 @@ fn serve(mut stream: TcpStream, twist: Twist) -> Option<()> {
         };
         input.drain(..length);
         let id = &request["id"];
-        let answer = match request["method"].as_str()? {
+        let Some(method) = request["method"].as_str() else {
+            // The end of a session; it has no text.
+            twist(n, "")?;
+            return None;
+        };
+        let answer = match method {
             "initialize" => http("200 OK", &format!(r#"{{"jsonrpc":"2.0","id":{id},"result":{{}}}}"#)),
             "tools/call" => {
                 let text = twist(n, request["params"]["arguments"]["message"].as_str()?)?;
@@ -76,7 +81,11 @@ fn first_request(input: &[u8]) -> Option<(serde_json::Value, usize)> {
     let name = b"Content-Length: ";
     let rest = String::from_utf8_lossy(&input[find(input, name)? + name.len()..head]).into_owned();
     let body: usize = rest.lines().next()?.parse().ok()?;
-    Some((serde_json::from_slice(input.get(head..head + body)?).ok()?, head + body))
+    let request = match body {
+        0 => serde_json::Value::Null,
+        _ => serde_json::from_slice(input.get(head..head + body)?).ok()?,
+    };
+    Some((request, head + body))
 }
 
 fn http(status: &str, body: &str) -> String {
@@ -134,6 +143,53 @@ fn a_server_that_stops_answering_ends_the_run_all_the_same() {
         &["--connections", "2"],
     );
     assert!(report.void && report.errors["unanswered"] == 2, "{report}");
+}
+
+#[test]
+fn operations_that_wait_for_their_connection_at_the_end_are_not_forgotten() {
+    // Each lane opens one connection beforehand, and each operation one of its own; after these nobody is let in.
+    for (flags, let_in) in [(&["--rate", "40"][..], 64 + 20), (&[], 4 + 20)] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let target = listener.local_addr().unwrap().to_string();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten().take(let_in) {
+                std::thread::spawn(move || serve(stream, honest));
+            }
+            std::thread::sleep(Duration::from_secs(20));
+        });
+        let connections = if flags.is_empty() { "4" } else { "64" };
+        let times = ["--warmup-s", "0.05", "--duration-s", "1", "--grace-s", "1"];
+        let churn = ["--mix", "session-churn", "--era", "2025-11-25", "--connections", connections];
+        let report = run_with(&[&["x", "--target", &target], &times[..], &churn, flags].concat());
+        assert!(report.void && !report.errors.is_empty(), "{report}");
+    }
+}
+
+const CHURN: [&str; 6] = ["--mix", "session-churn", "--era", "2025-11-25", "--connections", "2"];
+
+#[test]
+fn a_session_whose_end_is_never_answered_is_an_error() {
+    let deaf: Twist = |_, text| {
+        if text.is_empty() {
+            std::thread::sleep(Duration::from_secs(5));
+        }
+        Some(text.to_owned())
+    };
+    let report = load(deaf, &CHURN);
+    assert!(report.void && report.errors.contains_key("unanswered"), "{report}");
+}
+
+#[test]
+fn a_server_that_is_slow_to_end_sessions_does_not_make_the_generator_late() {
+    let slow: Twist = |_, text| {
+        if text.is_empty() {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        Some(text.to_owned())
+    };
+    let flags = ["--rate", "40", "--duration-s", "1", "--grace-s", "5", "--max-lag-ms", "60"];
+    let report = load(slow, &[&CHURN[..], &flags].concat());
+    assert!(report.errors.is_empty() && !report.is_late(), "{report}");
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(crate) enum Phase {
 pub(crate) struct Gate {
     phase: AtomicU8,
     measuring_since: OnceLock<Instant>,
+    over_since: OnceLock<Instant>,
     /// Operations that ended within the measured time, for the progress line.
     completed: AtomicU64,
 }
@@ -36,6 +37,7 @@ impl Gate {
         Self {
             phase: AtomicU8::new(Phase::Opening as u8),
             measuring_since: OnceLock::new(),
+            over_since: OnceLock::new(),
             completed: AtomicU64::new(0),
         }
     }
@@ -44,6 +46,9 @@ impl Gate {
     pub(crate) fn set(&self, phase: Phase) {
         if phase == Phase::Measuring {
             self.measuring_since.get_or_init(Instant::now);
+        }
+        if phase == Phase::Over {
+            self.over_since.get_or_init(Instant::now);
         }
         self.phase.store(phase as u8, Ordering::Release);
     }
@@ -59,6 +64,17 @@ impl Gate {
         let measuring = self.phase() == Phase::Measuring;
         let since = self.measuring_since.get().filter(|_| measuring)?;
         Some(now.saturating_duration_since(*since))
+    }
+
+    /// Whether an operation that was to begin at `at` belongs to the measured time, whenever that is asked.
+    pub(crate) fn measures(&self, at: Instant) -> bool {
+        let begun = self.measuring_since.get().is_some_and(|since| *since <= at);
+        begun && self.over_since.get().is_none_or(|over| at < *over)
+    }
+
+    /// When the measured time ended; `None` before that.
+    pub(crate) fn over_since(&self) -> Option<Instant> {
+        self.over_since.get().copied()
     }
 
     /// Counts an operation that ended.
@@ -84,5 +100,20 @@ mod tests {
             gate.set(phase);
             assert_eq!(gate.phase(), phase);
         }
+    }
+
+    #[test]
+    fn what_is_measured_is_told_by_the_intended_start_whenever_it_is_asked() {
+        let gate = Gate::new();
+        let warm = Instant::now();
+        gate.set(Phase::WarmUp);
+        std::thread::sleep(Duration::from_millis(1));
+        gate.set(Phase::Measuring);
+        let measured = Instant::now();
+        assert!(!gate.measures(warm) && gate.measures(measured) && gate.over_since().is_none());
+        std::thread::sleep(Duration::from_millis(1));
+        gate.set(Phase::Over);
+        assert!(!gate.measures(warm) && gate.measures(measured) && !gate.measures(Instant::now()));
+        assert!(gate.over_since().is_some_and(|over| over > measured));
     }
 }

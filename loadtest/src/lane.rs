@@ -156,12 +156,24 @@ impl Lane {
     pub(crate) fn begin(&mut self, arrival: Arrival, now: Instant) {
         if self.shared.open_loop && arrival.measured {
             // What had to wait for an answer of the server is the server's lateness, not the generator's.
-            let could = arrival.intended.max(self.free_since);
-            self.shared.stats.borrow_mut().record_lag(now.saturating_duration_since(could));
+            let could = arrival.released.max(self.free_since);
+            let lag = arrival.seen_late() + now.saturating_duration_since(could);
+            self.shared.stats.borrow_mut().record_lag(lag);
         }
         self.shared.burn_handicap(now);
         let captured = vec![Value::Null; self.operation(&arrival).captures];
         self.ask(Slot { arrival, step: 0, key: Key::new(self.shared.take_id()), captured });
+    }
+
+    /// Notes whether the lane waits for the server without a request of an operation: for a connection, or for the end of
+    /// one. It counts as a request that waits for its answer.
+    pub(crate) fn await_server(&self, begins: bool) {
+        self.shared.add_outstanding(u64::from(begins), u64::from(!begins));
+    }
+
+    /// Notes that until now the server did not let anything begin.
+    pub(crate) fn set_free(&mut self, now: Instant) {
+        self.free_since = now;
     }
 
     /// Takes what is to be sent, and leaves `room` for what comes next.

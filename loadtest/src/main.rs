@@ -38,6 +38,7 @@ mod worker;
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::SystemTime;
 
 use clap::Parser;
 
@@ -78,24 +79,30 @@ fn main() -> ExitCode {
     }
 }
 
-/// A comparison; says whether it is void. Wrong answers are an error, with the tables shown all the same.
+/// A comparison; says whether it is void. Wrong answers, and a report that could not be written, are an error, with the
+/// tables shown all the same.
 fn compare(args: &compare::CompareArgs) -> Result<bool, String> {
     let outcome = compare::run(args)?;
     show(&outcome.markdown);
-    match &outcome.wrong[..] {
-        [] => Ok(outcome.is_void),
-        wrong => Err(format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n"))),
-    }
+    let wrong = &outcome.wrong;
+    let wrong =
+        (!wrong.is_empty()).then(|| format!("wrong answers in {} runs:\n{}", wrong.len(), wrong.join("\n")));
+    let errors: Vec<String> = wrong.into_iter().chain(outcome.unwritten).collect();
+    if errors.is_empty() { Ok(outcome.is_void) } else { Err(errors.join("\n")) }
 }
 
 /// One run, or one for each of several rates; says whether there is one that must not be used.
 fn load(args: &LoadArgs) -> Result<bool, String> {
+    let started = SystemTime::now();
     let json = |value: serde_json::Result<String>| value.map_err(|error| error.to_string());
     let is_text = args.output == Output::Text;
+    if let Some(dir) = &args.out {
+        report::prepare(dir)?;
+    }
     if args.ramp.is_none() && !args.find_knee {
         let result = run::run(&run::Job::from_args(args)?)?;
         show(&if is_text { result.to_string() } else { json(serde_json::to_string_pretty(&result))? });
-        write_report(args, std::slice::from_ref(&result), None)?;
+        write_report(args, started, std::slice::from_ref(&result), None)?;
         return Ok(result.void);
     }
     let sweep = knee::sweep(args, |result| {
@@ -109,18 +116,24 @@ fn load(args: &LoadArgs) -> Result<bool, String> {
         _ if is_text => {}
         _ => show(&json(serde_json::to_string_pretty(&sweep))?),
     }
-    write_report(args, &sweep.runs, found)?;
+    write_report(args, started, &sweep.runs, found)?;
     Ok(sweep.is_void())
 }
 
 /// Writes the report where the command line wants one, and says where it is.
-fn write_report(args: &LoadArgs, results: &[RunResult], note: Option<String>) -> Result<(), String> {
+fn write_report(
+    args: &LoadArgs,
+    started: SystemTime,
+    results: &[RunResult],
+    note: Option<String>,
+) -> Result<(), String> {
     let (Some(dir), Some(first)) = (&args.out, results.first()) else { return Ok(()) };
     let environment = Environment {
         generator_cpus: args.shape.cpu.as_ref().map(ToString::to_string),
         ..Environment::new(Machine::here())
     };
-    let mut report = Report::new(&format!("Load test of {}", first.target), environment, args.shape.seed);
+    let mut report =
+        Report::new(&format!("Load test of {}", first.target), environment, args.shape.seed, started);
     for (round, result) in (0..).zip(results) {
         report.add("server", None, round, result);
     }

@@ -32,11 +32,17 @@ impl Dialect {
         }
         if !self.era.has_sessions() {
             head.push_str(&format!("Mcp-Method: {method}\r\n"));
-            if let Some(name) = params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str) {
+            if let Some(name) = self.name_field(params) {
                 head.push_str(&format!("Mcp-Name: {name}\r\n"));
             }
         }
         head.into_bytes()
+    }
+
+    /// What the head says that a request names: a tool, a prompt or a resource.
+    pub(crate) fn name_field<'a>(&self, params: &'a Value) -> Option<&'a str> {
+        let is_said = self.http.is_some() && !self.era.has_sessions();
+        params.get("name").or_else(|| params.get("uri")).and_then(Value::as_str).filter(|_| is_said)
     }
 
     /// The header field of a session; nothing over libp2p and without one.

@@ -26,6 +26,8 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 const DEFAULT_CONNECTIONS: u32 = 64;
 const DEFAULT_RATE: f64 = 1_000.0;
 pub(crate) const DEFAULT_MESSAGE_BYTES: u32 = 16;
+/// The longest message, in bytes, whoever says its length.
+const MAX_MESSAGE_BYTES: u32 = 1_000_000;
 
 /// What one run loads, and with what.
 #[derive(Debug, Clone)]
@@ -93,6 +95,12 @@ impl Job {
             return Err(format!(
                 "{connections} connections with {} in flight each: allowed are 1 to 30000 and 1 to 1024",
                 job.pipeline()
+            ));
+        }
+        if !(1..=MAX_MESSAGE_BYTES).contains(&job.message_bytes()) {
+            return Err(format!(
+                "a message of {} bytes: allowed are 1 to {MAX_MESSAGE_BYTES}",
+                job.message_bytes()
             ));
         }
         Ok(job)
@@ -206,7 +214,29 @@ fn share(total: usize, parts: usize, index: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+
     use super::*;
+    use crate::options::Cli;
+
+    #[test]
+    fn a_mix_has_no_messages_but_those_that_a_user_may_ask_for() {
+        let path = std::env::temp_dir().join(format!("ringmesh-mix-{}.toml", std::process::id()));
+        let job = |bytes: u64| {
+            std::fs::write(
+                &path,
+                format!("message_bytes={bytes}\n[[operation]]\nname='a'\nstep=[{{tool='t'}}]"),
+            )
+            .unwrap();
+            let cli = Cli::try_parse_from(["x".as_ref(), "--mix-file".as_ref(), path.as_os_str()]).unwrap();
+            Job::from_args(&cli.load).map(|job| job.message_bytes())
+        };
+        assert_eq!((job(1), job(1_000_000)), (Ok(1), Ok(1_000_000)));
+        for wrong in [0, 1_000_001, 4_294_967_295] {
+            assert!(job(wrong).unwrap_err().contains("allowed are 1 to 1000000"));
+        }
+        std::fs::remove_file(path).unwrap();
+    }
 
     #[test]
     fn shares_add_up() {

@@ -80,13 +80,16 @@ impl Series {
 
     /// The points of a measured time of `measured`; a piece that it ends in counts with its own length.
     pub(crate) fn points(&self, measured: Duration) -> Vec<Point> {
-        let points = self.pieces.iter().zip(0u32..).filter_map(|(piece, number)| {
+        // A server that stands still to the end leaves no pieces there, which is what is to be seen.
+        let silent = Piece::default();
+        let pieces = (0..2 * MAX_PIECES).map_while(|number| {
             let begin = self.width * number;
             let length = measured.checked_sub(begin).filter(|rest| !rest.is_zero())?.min(self.width);
-            // What is left of the last piece may be too short to say anything.
-            (length * 4 > self.width).then(|| piece.point(begin + length, length))
+            Some((self.pieces.get(number as usize).unwrap_or(&silent), begin + length, length))
         });
-        points.collect()
+        // What is left of the last piece may be too short to say anything.
+        let long_enough = pieces.filter(|(.., length)| *length * 4 > self.width);
+        long_enough.map(|(piece, end, length)| piece.point(end, length)).collect()
     }
 
     fn piece(&mut self, after: Duration) -> Option<&mut Piece> {
@@ -136,5 +139,12 @@ mod tests {
         let p50 = |at: usize| points[at].p50_us.unwrap();
         assert!(p50(3) > 49_000.0 && p50(2) < 1_100.0, "{points:?}");
         assert_eq!(points[3].p99_us, None, "a hundred samples have one above their p99");
+        // Nothing ended from 1.1 s on: that is a throughput of zero, not the end of the run.
+        let points = one.points(Duration::from_millis(1510));
+        assert_eq!(points.len(), 15);
+        assert!(
+            points[11..].iter().all(|point| point.per_second == 0.0 && point.max_us.is_none()),
+            "{points:?}"
+        );
     }
 }

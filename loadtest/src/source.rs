@@ -22,10 +22,19 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(2);
 pub(crate) struct Arrival {
     /// When it was to begin: latency counts from here.
     pub(crate) intended: Instant,
+    /// When the generator saw that it was due. What lies between is its own lateness, whatever the server did.
+    pub(crate) released: Instant,
     /// Which operation of the mix.
     pub(crate) operation: usize,
-    /// Whether it falls into the measured time; in a closed loop that is told by its end.
+    /// Whether it was to begin within the measured time; in a closed loop its end tells what is measured.
     pub(crate) measured: bool,
+}
+
+impl Arrival {
+    /// How late the generator saw that it was due.
+    pub(crate) fn seen_late(&self) -> Duration {
+        self.released.saturating_duration_since(self.intended)
+    }
 }
 
 /// The arrivals of one thread.
@@ -92,7 +101,8 @@ impl Source {
         if !self.is_open() {
             let measured = false;
             let over = self.gate.phase() == Phase::Over;
-            return (!over).then(|| Arrival { intended: now, operation: self.pick(), measured });
+            let (intended, released) = (now, now);
+            return (!over).then(|| Arrival { intended, released, operation: self.pick(), measured });
         }
         self.release(now);
         if self.waiting() == 0 {
@@ -103,6 +113,10 @@ impl Source {
 
     /// Arrivals that will still be begun. A server that was behind at the end is not asked for the rest.
     pub(crate) fn waiting(&self) -> usize {
+        if self.is_over() {
+            // A generator that stood still at the end still owes what was to begin meanwhile.
+            self.release(Instant::now());
+        }
         let waiting = self.backlog.borrow().len();
         if self.is_over() && waiting > self.most_at_end {
             self.given_up.set(true);
@@ -153,18 +167,19 @@ impl Source {
     fn release(&self, now: Instant) {
         let Some(schedule) = &self.schedule else { return };
         let phase = self.gate.phase();
-        if phase == Phase::Over || phase == Phase::Opening {
+        if phase == Phase::Opening {
             return;
         }
-        let measured = phase == Phase::Measuring;
+        let due = self.gate.over_since().map_or(now, |over| over.min(now));
         let mut schedule = schedule.borrow_mut();
         let mut backlog = self.backlog.borrow_mut();
-        while let Some(intended) = schedule.take_due(now) {
+        while let Some(intended) = schedule.take_due(due) {
+            let measured = self.gate.measures(intended);
             self.offered.set(self.offered.get() + u64::from(measured));
             if backlog.len() == MAX_BACKLOG {
                 self.dropped.set(self.dropped.get() + u64::from(measured));
             } else {
-                backlog.push_back(Arrival { intended, operation: self.pick(), measured });
+                backlog.push_back(Arrival { intended, released: now, operation: self.pick(), measured });
             }
         }
         if !backlog.is_empty() {
@@ -224,6 +239,19 @@ mod tests {
         let (unbegun, dropped) = source.take_unbegun();
         assert_eq!((unbegun.len() as u64, dropped), (source.offered(), 0));
         assert_eq!(source.try_take(later), None);
+    }
+
+    #[test]
+    fn what_was_due_before_the_end_is_offered_by_a_generator_that_comes_too_late() {
+        let (gate, source) = source(Pace::Open { rate: 1000.0, arrivals: Arrivals::Uniform }, 4);
+        gate.set(Phase::Measuring);
+        std::thread::sleep(Duration::from_millis(50));
+        gate.set(Phase::Over);
+        std::thread::sleep(Duration::from_millis(50));
+        assert_eq!(source.waiting(), 0);
+        let (unbegun, _) = source.take_unbegun();
+        assert!(unbegun.len() >= 45 && source.offered() == unbegun.len() as u64, "{}", unbegun.len());
+        assert!(unbegun.iter().all(|arrival| arrival.seen_late() >= Duration::from_millis(50)));
     }
 
     #[test]

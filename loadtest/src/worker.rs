@@ -122,6 +122,7 @@ fn count_unbegun(source: &Source, shared: &Shared) {
     let mut stats = shared.stats.borrow_mut();
     (stats.offered, stats.not_begun) = (source.offered(), unbegun.len() as u64 + dropped);
     for arrival in unbegun {
+        stats.record_lag(arrival.seen_late());
         stats.record_operation(arrival.operation, now.saturating_duration_since(arrival.intended));
     }
 }
@@ -204,7 +205,10 @@ impl Connection {
         let mut more_to_come = true;
         loop {
             if self.lane.is_idle() && self.lasts_one_operation {
-                self.end(plan).await;
+                self.lane.await_server(true);
+                let ended = self.end(plan).await;
+                self.lane.await_server(false);
+                ended?;
             }
             self.begin_due(plan, source).await?;
             self.send().await?;
@@ -228,12 +232,11 @@ impl Connection {
             let now = Instant::now();
             let Some(arrival) = source.try_take(now) else { break };
             let fresh = self.lane.operation(&arrival).fresh_connection;
-            if fresh {
-                self.end(plan).await;
-            }
-            if self.wire.is_none() {
-                self.reopen(plan).await?;
-            }
+            // It is on its way from here on, however long its connection takes.
+            self.lane.await_server(true);
+            let ready = self.get_ready(plan, fresh).await;
+            self.lane.await_server(false);
+            ready?;
             self.lasts_one_operation = fresh;
             self.lane.begin(arrival, now);
         }
@@ -262,12 +265,32 @@ impl Connection {
         received.await.map_err(lost)?
     }
 
-    /// Ends the session and the connection.
-    async fn end(&mut self, plan: &Plan) {
-        self.lasts_one_operation = false;
-        if let Some(wire) = self.wire.take() {
-            wire.end(&plan.script.dialect, &self.session).await;
+    /// Makes sure of a connection, for a `fresh` operation of one of its own.
+    async fn get_ready(&mut self, plan: &Plan, fresh: bool) -> Result<(), Fault> {
+        if fresh {
+            self.end(plan).await?;
         }
+        if self.wire.is_none() {
+            self.reopen(plan).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the session and the connection.
+    async fn end(&mut self, plan: &Plan) -> Result<(), Fault> {
+        self.lasts_one_operation = false;
+        let Some(wire) = self.wire.take() else { return Ok(()) };
+        let end = async {
+            wire.end(&plan.script.dialect, &self.session).await;
+            Ok(())
+        };
+        let too_late = async {
+            runtime::sleep(plan.shape.grace_s).await;
+            Err(Fault::new(ErrorKind::Unanswered, "no answer to the end of a session"))
+        };
+        let ended = future::or(end, too_late).await;
+        self.lane.set_free(Instant::now());
+        ended
     }
 
     async fn reopen(&mut self, plan: &Plan) -> Result<(), Fault> {

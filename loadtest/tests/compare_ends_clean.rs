@@ -119,3 +119,37 @@ fn a_server_that_does_not_start_is_an_error_that_leaves_nothing_behind() {
     assert!(said.contains("native did not get ready") && said.contains("no room for me"), "{said}");
     assert!(folder.is_empty(), "data was left behind");
 }
+
+#[test]
+fn a_report_that_cannot_be_written_is_an_error_before_anything_is_started() {
+    let folder = Folder::new("unwritable");
+    fs::write(folder.0.join("out"), "a file").unwrap();
+    let program = folder.stand_in(&format!("echo >{}/started; exit 4", folder.0.display()));
+    let output = compare(&folder, &program).wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("no report can be written to") && !folder.0.join("started").exists(), "{said}");
+}
+
+#[test]
+fn a_comparison_whose_report_cannot_be_written_shows_its_tables_all_the_same() {
+    if std::thread::available_parallelism().is_ok_and(|cores| cores.get() < 2) {
+        // This form of a comparison needs a core for each side.
+        return;
+    }
+    let folder = Folder::new("unwritten");
+    let out = folder.0.join("out");
+    fs::create_dir_all(out.join("compare.md")).unwrap();
+    let program = env!("CARGO_BIN_EXE_ringmesh-loadtest");
+    let server = format!("one={program} serve native --listen 127.0.0.1:{{port}} --cpus {{cpu}}");
+    let output = Command::new(program)
+        .args(["compare", "--server", &server, "--loads", "2", "--rounds", "1", "--duration-s", "0.2"])
+        .args(["--warmup-s", "0.1", "--idle-s", "0", "--out"])
+        .arg(&out)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("cannot write to"), "{said}");
+    assert!(String::from_utf8_lossy(&output.stdout).contains("| one |"), "{said}");
+}

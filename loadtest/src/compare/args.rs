@@ -115,7 +115,7 @@ pub(crate) struct CompareArgs {
     /// How long an idle server is watched, in seconds; 0 leaves the idle figures out.
     #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = parse_seconds_or_zero, requires = "servers")]
     pub(crate) idle_s: Duration,
-    /// Folder for compare.md and compare.json.
+    /// Folder for compare.md, with report.json, index.html and .hgrm files; with --server for compare.md and compare.json.
     #[arg(long, default_value = "reports")]
     pub(crate) out: PathBuf,
 }

@@ -157,6 +157,8 @@ pub(crate) mod tests {
         pub(crate) void: Option<usize>,
         /// Void this run.
         pub(crate) void_at: Option<usize>,
+        /// What the generator says of every run.
+        pub(crate) note: Option<&'static str>,
         /// Let this run have wrong answers.
         pub(crate) wrong_at: Option<usize>,
     }
@@ -174,6 +176,7 @@ pub(crate) mod tests {
                 switches: Some(0.5),
                 ..Figures::default()
             };
+            figures.notes.extend(self.note.map(str::to_owned));
             if self.void == Some(turn.subject) || self.void_at == Some(self.turns.len()) {
                 figures.void_reasons.push("the generator was late".to_owned());
             }

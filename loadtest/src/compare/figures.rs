@@ -10,6 +10,8 @@ use crate::run_result::RunResult;
 pub(crate) struct Figures {
     /// Why the run must not be used; empty when it counts.
     pub(crate) void_reasons: Vec<String>,
+    /// What a reader must know of the run before using it.
+    pub(crate) notes: Vec<String>,
     /// How many answers were wrong or missing.
     pub(crate) errors: u64,
     pub(crate) first_error: Option<String>,
@@ -80,6 +82,7 @@ impl From<&RunResult> for Figures {
         let server = run.server.as_ref();
         Self {
             void_reasons: run.void_reasons.clone(),
+            notes: run.notes.clone(),
             errors: run.errors.values().sum(),
             first_error: run.first_error.clone(),
             per_second: run.operations_per_second,

@@ -29,6 +29,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use crate::machine::Machine;
+use crate::report;
 use bench::{CellResult, Measured, Runner as _, Turn, run_layout};
 use cluster::Cluster;
 use cpus::Cpus;
@@ -45,7 +46,7 @@ pub(crate) use args::CompareArgs;
 /// A server that nobody asks anything should use no more than this share of a core.
 const MAX_IDLE_SHARE: f64 = 0.02;
 
-/// Everything that a comparison of native and bridged servers found, as written to compare.json.
+/// Everything that a comparison of native and bridged servers found.
 #[derive(Debug, Serialize)]
 pub(crate) struct Comparison {
     pub(crate) machine: Machine,
@@ -70,21 +71,25 @@ pub(crate) struct Outcome {
     pub(crate) is_void: bool,
     /// Runs with wrong or missing answers, by server.
     pub(crate) wrong: Vec<String>,
+    /// Why the report could not be written.
+    pub(crate) unwritten: Option<String>,
 }
 
 /// Runs the comparison of the command line and writes its report.
 pub(crate) fn run(args: &CompareArgs) -> Result<Outcome, String> {
     node::end_all_on_signals()?;
+    report::prepare(&args.out)?;
     if !args.servers.is_empty() {
         let comparison = commands::run(args)?;
         let is_void = comparison.void_runs() > 0;
-        return Ok(Outcome { markdown: comparison.markdown(), is_void, wrong: Vec::new() });
+        let (markdown, unwritten) = (comparison.markdown(), commands::write(args, &comparison).err());
+        return Ok(Outcome { markdown, is_void, wrong: Vec::new(), unwritten });
     }
     let comparison = measure(args)?;
     let markdown = table::markdown(&comparison);
-    write(args, &comparison, &markdown)?;
+    let unwritten = write(args, &comparison, &markdown).err();
     // A run that is void by the machine's doing leaves fewer pairs, and the table says so.
-    Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong() })
+    Ok(Outcome { markdown, is_void: false, wrong: comparison.wrong(), unwritten })
 }
 
 /// What the command line asks for, before anything has run.
@@ -164,7 +169,7 @@ fn subjects(args: &CompareArgs) -> (Vec<Subject>, Vec<String>) {
 }
 
 fn write(args: &CompareArgs, comparison: &Comparison, markdown: &str) -> Result<(), String> {
-    let written = crate::report::write(&args.out, &paper::report(comparison))?;
+    let written = report::write(&args.out, &paper::report(comparison))?;
     let path = args.out.join("compare.md");
     fs::write(&path, markdown).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
     say(&format!("report: {}, {} and {}", written.page.display(), written.json.display(), path.display()));
@@ -221,16 +226,34 @@ impl Comparison {
 
     /// Each kind of reason why runs are void, with how many are, and the first of them in full.
     pub(crate) fn void_reasons(&self) -> BTreeMap<String, (usize, String)> {
-        let mut reasons: BTreeMap<String, (usize, String)> = BTreeMap::new();
+        let kinds = self.kinds(|run| &run.figures.void_reasons);
+        let named =
+            |((of, kind), said): ((usize, String), _)| (format!("{}: {kind}", self.subjects[of].name), said);
+        kinds.into_iter().map(named).collect()
+    }
+
+    /// What a reader must know of runs that count: how many of which server, and the first of each kind in full.
+    pub(crate) fn run_notes(&self) -> Vec<String> {
+        let kinds =
+            self.kinds(|run| if run.figures.void_reasons.is_empty() { &run.figures.notes } else { &[] });
+        let said = |((of, _), (runs, first)): ((usize, String), (usize, String))| {
+            format!("In {runs} runs of {} that count: {first}", self.subjects[of].name)
+        };
+        kinds.into_iter().map(said).collect()
+    }
+
+    /// What is said of runs, by server and kind: of how many, and the first of them in full.
+    fn kinds(&self, of_run: impl Fn(&Measured) -> &[String]) -> BTreeMap<(usize, String), (usize, String)> {
+        let mut kinds: BTreeMap<(usize, String), (usize, String)> = BTreeMap::new();
         for (of, _, run) in self.results.iter().flat_map(CellResult::runs) {
-            for reason in &run.figures.void_reasons {
-                // What comes after these are figures, which differ from run to run.
-                let kind = reason.split([':', ',']).next().unwrap_or(reason);
-                let kind = format!("{}: {kind}", self.subjects[of].name);
-                reasons.entry(kind).or_insert_with(|| (0, reason.clone())).0 += 1;
+            for said in of_run(run) {
+                // What comes after these, or in front, are figures, which differ from run to run.
+                let kind = said.split([':', ',']).next().unwrap_or(said);
+                let kind = kind.trim_start_matches(|letter: char| letter.is_ascii_digit()).to_owned();
+                kinds.entry((of, kind)).or_insert_with(|| (0, said.clone())).0 += 1;
             }
         }
-        reasons
+        kinds
     }
 
     /// Runs with wrong or missing answers, by server.

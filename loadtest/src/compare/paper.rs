@@ -9,7 +9,8 @@ use crate::report::{self, Environment, Report};
 /// The report of a comparison.
 pub(super) fn report(comparison: &Comparison) -> Report {
     let names: Vec<&str> = comparison.subjects.iter().map(|subject| subject.name.as_str()).collect();
-    let mut report = Report::new(&names.join(" against "), environment(comparison), comparison.seed);
+    let mut report =
+        Report::new(&names.join(" against "), environment(comparison), comparison.seed, comparison.started);
     for result in &comparison.results {
         let first = report.runs.len();
         for (subject, round, run) in result.runs() {
@@ -26,6 +27,7 @@ pub(super) fn report(comparison: &Comparison) -> Report {
         .notes
         .extend(comparison.layouts().into_iter().map(|layout| format!("{}.", comparison.cpus.words(layout))));
     report.notes.extend(comparison.notes.iter().cloned());
+    report.notes.extend(comparison.run_notes());
     report
 }
 

@@ -66,7 +66,7 @@ fn heading(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
          interval by the sign test (at least 95 %). Faster or slower is said where the interval leaves out 1 and the \
          median is at least 3 % away from it; among many verdicts a few are chance. Fewer than 6 pairs are void; a round that was \
          void with right answers is run again, at most {EXTRA_ROUNDS} for a load. A request \
-         is one operation of the mix; a queue cycle is three calls. A server's CPU is that of its own process, in user and \
+         is one call: a queue cycle is one operation of three requests. A server's CPU is that of its own process, in user and \
          kernel mode."
     )
 }
@@ -172,6 +172,7 @@ fn notes(out: &mut String, comparison: &Comparison) -> std::fmt::Result {
     for (kind, (runs, first)) in comparison.void_reasons() {
         writeln!(out, "- Void: {runs} runs of {kind}; the first: {first}")?;
     }
+    comparison.run_notes().iter().try_for_each(|note| writeln!(out, "- {note}"))?;
     comparison.wrong().iter().try_for_each(|wrong| writeln!(out, "- **WRONG ANSWERS**: {wrong}"))
 }
 
@@ -228,6 +229,15 @@ mod tests {
         assert!(text.contains("| native | 2019 (2016–2022) | 50 (50–50) |"), "{text}");
         assert!(text.contains("used at most 0.10 % of a core during a run: as good as nothing"), "{text}");
         assert!(!text.contains("hared") && !text.contains("Only"), "{text}");
+    }
+
+    #[test]
+    fn what_a_reader_must_know_of_runs_that_count_is_said() {
+        let note = "the generator used its whole core: the server may be faster than this throughput says";
+        let text = markdown(&compared(Scripted { note: Some(note), ..Scripted::default() }, Layout::Apart));
+        assert!(text.contains(&format!("- In 42 runs of native that count: {note}\n")), "{text}");
+        assert!(text.contains("- In 42 runs of bridge that count: the generator used"), "{text}");
+        assert!(text.contains("a queue cycle is one operation of three requests"), "{text}");
     }
 
     #[test]

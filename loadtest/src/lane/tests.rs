@@ -17,7 +17,7 @@ fn lane(pipeline: usize, phase: Phase) -> Lane {
 }
 
 fn arrival(intended: Instant) -> Arrival {
-    Arrival { intended, operation: 0, measured: true }
+    Arrival { intended, released: intended, operation: 0, measured: true }
 }
 
 /// Begins operations until there is no room; the bytes to send.
@@ -122,4 +122,19 @@ fn in_an_open_loop_latency_counts_from_the_intended_start_and_lag_from_when_ther
     assert!(near(stats.lag_ns.max(), 3) && near(stats.lag_ns.min(), 1), "{:?}", stats.lag_ns.max());
     assert!(near(stats.latency_ns[0].min(), 100) && near(stats.latency_ns[0].max(), 100));
     assert_eq!((stats.samples(), stats.completed), (2, 1));
+}
+
+#[test]
+fn what_the_generator_saw_late_is_its_own_lateness_even_when_it_waited_for_an_answer_too() {
+    let start = Instant::now();
+    let ms = |ms: u64| start + Duration::from_millis(ms);
+    let shared = shared(echo(16), Phase::Measuring, true);
+    let mut lane = Lane::new(Rc::clone(&shared), 0, 1, Vec::new());
+    lane.begin(arrival(ms(10)), ms(10));
+    let out = lane.take_out(Vec::new());
+    // The generator stood still from 20 to 320 ms, with an answer in its socket.
+    lane.receive(&serve(&out), ms(320)).unwrap();
+    lane.begin(Arrival { released: ms(320), ..arrival(ms(30)) }, ms(321));
+    let stats = shared.stats.borrow();
+    assert!(stats.lag_ns.max().abs_diff(291_000_000) < 500_000, "{:?}", stats.lag_ns.max());
 }

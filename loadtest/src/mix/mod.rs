@@ -197,6 +197,9 @@ impl Step {
         number: usize,
     ) -> Result<Self, String> {
         let method = step.method.as_deref().unwrap_or("tools/call");
+        if step.tool.is_none() && step.arguments.is_some() {
+            return Err("a step has `arguments` only beside a `tool`".to_owned());
+        }
         let mut params = match (&step.tool, &step.params) {
             (Some(_), Some(_)) => return Err("a step has `tool` or `params`, not both".to_owned()),
             (Some(tool), None) => {
@@ -219,10 +222,26 @@ impl Step {
             }
             names.push(name.clone());
         }
+        if let Some(name) = setting.dialect.name_field(&params) {
+            check_name(name, names)?;
+        }
         let checks = Checks::new(step, names)?;
         let long_enough = !body.uses_message() || setting.message_bytes >= crate::checker::MIN_PATTERN_BYTES;
         let plain = body.is_plain() && checks.is_plain() && long_enough;
         Ok(Self { number, head: setting.dialect.head(method, &params), body, checks, plain })
+    }
+}
+
+/// Whether a name can stand in the header as it stands in the params.
+fn check_name(name: &str, captured: &[String]) -> Result<(), String> {
+    if name.bytes().any(|byte| !byte.is_ascii_graphic() && byte != b' ') {
+        return Err(format!("the name {name:?} stands in a header, and must be of visible ASCII"));
+    }
+    let is_fixed = Text::new(&Value::from(name).to_string(), captured)?.is_fixed();
+    if is_fixed {
+        Ok(())
+    } else {
+        Err(format!("the name {name:?} stands in a header, where nothing is filled in"))
     }
 }
 

@@ -64,6 +64,21 @@ fn mistakes_in_a_mix_are_named() {
     assert!(step("tool='t', arguments={a='{nobody}'}").contains("{nobody}"));
     assert!(step("check={exists=['result']}").contains("JSON pointer"));
     assert!(step("capture={id='/result'}").contains("taken"));
+    assert!(step("arguments={a='b'}").contains("only beside a `tool`"));
+    for name in [
+        "tool=\"a\\r\\nX-Other: b\"",
+        "tool='\u{e9}cho'",
+        "method='resources/read', params={uri=\"a\\u0000\"}",
+    ] {
+        assert!(step(name).contains("visible ASCII"), "{name}");
+    }
+    assert!(step("method='resources/read', params={uri='x:/{id}'}").contains("nothing is filled in"));
+    // The older revisions name nothing in the head.
+    let dialect = Dialect { era: Era::V2025_11_25, ..setting(16).dialect };
+    let mix =
+        Mix::new("m", "[[operation]]\nname='a'\nstep=[{method='resources/read', params={uri='x:/{id}'}}]")
+            .unwrap();
+    assert!(Script::new(&mix, &Setting { dialect, ..setting(16) }).is_ok());
 }
 
 #[test]

@@ -68,6 +68,11 @@ impl Text {
         !self.0.iter().any(|part| matches!(part, Part::Lane | Part::Captured { .. }))
     }
 
+    /// Whether all calls have the same here.
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.0.iter().all(|part| matches!(part, Part::Bytes(_)))
+    }
+
     /// Whether it holds the message.
     pub(crate) fn uses_message(&self) -> bool {
         self.0.contains(&Part::Message)

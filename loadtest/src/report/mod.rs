@@ -21,6 +21,17 @@ pub(crate) struct Written {
     pub(crate) json: PathBuf,
 }
 
+/// Makes sure that there is a folder that can be written to, before anything is measured.
+///
+/// # Errors
+/// What the system says, with the folder's name.
+pub(crate) fn prepare(dir: &Path) -> Result<(), String> {
+    let probe = dir.join(format!(".ringmesh-loadtest-{}", std::process::id()));
+    let possible =
+        fs::create_dir_all(dir).and_then(|()| fs::write(&probe, b"")).and_then(|()| fs::remove_file(&probe));
+    possible.map_err(|error| format!("no report can be written to {}: {error}", dir.display()))
+}
+
 /// Writes a report into `dir`, which is made where it is not there.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 //! What a report holds: `report.json`, whose schema is `loadtest/report.schema.json`.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use hdrhistogram::Histogram;
 use serde::Serialize;
@@ -117,14 +118,14 @@ pub(crate) struct Comparison {
 }
 
 impl Report {
-    /// A report without runs.
-    pub(crate) fn new(title: &str, environment: Environment, seed: u64) -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    /// A report without runs, of what was begun at `started`.
+    pub(crate) fn new(title: &str, environment: Environment, seed: u64, started: SystemTime) -> Self {
+        let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Self {
             schema_version: SCHEMA_VERSION,
             title: title.to_owned(),
             command: environment.command.clone(),
-            started_unix_ms: u64::try_from(now.as_millis()).unwrap_or(u64::MAX),
+            started_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             seed,
             environment,
             runs: Vec::new(),

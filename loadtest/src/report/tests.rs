@@ -19,6 +19,7 @@ fn the_json_keeps_to_its_schema_and_every_run_has_its_histogram() {
     let errors: Vec<String> =
         validator.iter_errors(&json).map(|error| format!("{error} at {}", error.instance_path())).collect();
     assert_eq!(errors, Vec::<String>::new());
+    assert_eq!(json["started_unix_ms"], 1_795_428_000_123_u64);
     let broken = {
         let mut json = json.clone();
         json["runs"][0]["latency"]["counted_from"] = "the moon".into();
@@ -48,6 +49,7 @@ fn the_page_is_whole_by_itself_and_takes_nothing_for_markup() {
     // Two loads: percentiles and two series of each, and one of throughput.
     assert_eq!(page.matches("<figure>").count(), 2 + 4 + 1);
     assert!(page.contains("1 of 12 runs are void") && page.contains("the generator was late: by 5 ms"));
+    assert_eq!(page.matches("note: the generator used its whole core").count(), 2);
     assert!(page.contains("▲ faster") && page.contains("no difference shown"));
     assert!(page.matches(".hgrm</a>").count() == report.runs.len() && page.contains("made up"));
     fs::remove_dir_all(dir).unwrap();

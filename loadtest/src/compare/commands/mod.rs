@@ -69,7 +69,7 @@ pub(crate) struct IdleResult {
     pub(crate) idle: Idle,
 }
 
-/// Runs the comparison and writes compare.md and compare.json; an error when nothing could be compared.
+/// Runs the comparison; an error when nothing could be compared.
 pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
     let (mut shape, server_cpu) = (args.shape()?, args.server_cpu.unwrap_or(0));
     // A generator on the server's core would measure itself.
@@ -100,11 +100,11 @@ pub(crate) fn run(args: &CompareArgs) -> Result<Comparison, String> {
     if !args.idle_s.is_zero() {
         comparison.idle = bench.idle(&comparison.subjects)?;
     }
-    write(args, &comparison)?;
     Ok(comparison)
 }
 
-fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), String> {
+/// Writes compare.md and compare.json.
+pub(super) fn write(args: &CompareArgs, comparison: &Comparison) -> Result<(), String> {
     let failed = |error: &dyn std::fmt::Display| format!("cannot write to {}: {error}", args.out.display());
     fs::create_dir_all(&args.out).map_err(|error| failed(&error))?;
     let json = serde_json::to_string_pretty(comparison).map_err(|error| failed(&error))?;

@@ -134,6 +134,9 @@ fn one_run(page: &mut String, run: &Run) {
             escape(reason)
         );
     }
+    for note in &run.notes {
+        let _ = writeln!(page, "<tr><td class=\"text\" colspan=\"12\">note: {}</td></tr>", escape(note));
+    }
 }
 
 /// Where it was, and how to do it again.
