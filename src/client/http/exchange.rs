@@ -155,7 +155,7 @@ impl Shared {
         let stream = connect_any(&addresses, self.options.connect_timeout)
             .await
             .map_err(|error| TransportError::Connect(error.to_string()))?;
-        let Some(config) = &self.tls else { return Ok(Wire::Plain(stream)) };
+        let Some(config) = &self.tls else { return Ok(Wire::Plain(Box::new(stream))) };
         let handshake = TlsStream::handshake(stream, Arc::clone(config), host);
         let late = async {
             Timer::after(self.options.connect_timeout).await;

@@ -10,7 +10,7 @@ use crate::runtime::Stream;
 /// The bytes of one connection.
 #[derive(Debug)]
 pub(super) enum Wire {
-    Plain(Stream),
+    Plain(Box<Stream>),
     Tls(Box<TlsStream>),
 }
 
