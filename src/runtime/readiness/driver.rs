@@ -20,6 +20,9 @@ use crate::runtime::queues;
 const ROUNDS: u32 = 8;
 /// Looks between two turns of the other tasks, about a microsecond.
 const LOOKS: u32 = 32;
+/// A read of the eventfd keeps a waker of each time that it was polled, and the reactor counts wakers in 16 bits. So
+/// often it is polled before it is made to end.
+const MOST_WAKERS: u32 = 1_000;
 /// The counter that an eventfd gives out.
 const EVENT_BYTES: usize = 8;
 
@@ -50,46 +53,45 @@ fn reactor_is_awaited() -> bool {
 
 /// A core's ring and what is known from it.
 pub(super) struct Driver {
-    ring: RefCell<PollRing>,
+    /// None once it is of no more use.
+    ring: RefCell<Option<PollRing>>,
     table: RefCell<Table>,
     /// The driving task, once it has run.
     task: RefCell<Option<Waker>>,
-    failed: Cell<bool>,
 }
 
 impl Driver {
     pub(super) fn new(ring: PollRing) -> Self {
-        Self {
-            ring: RefCell::new(ring),
-            table: RefCell::new(Table::new()),
-            task: RefCell::new(None),
-            failed: Cell::new(false),
-        }
+        Self { ring: RefCell::new(Some(ring)), table: RefCell::new(Table::new()), task: RefCell::new(None) }
     }
 
     pub(super) fn table(&self) -> RefMut<'_, Table> {
         self.table.borrow_mut()
     }
 
-    pub(super) fn has_failed(&self) -> bool {
-        self.failed.get()
+    pub(super) fn has_retired(&self) -> bool {
+        self.ring.borrow().is_none()
     }
 
     /// The kernel is to tell of the socket's changes.
     pub(super) fn arm(&self, socket: BorrowedFd<'_>, key: Key) {
-        self.ring.borrow_mut().arm(socket, key.user_data());
+        self.with_ring(|ring| ring.arm(socket, key.user_data()));
         self.kick();
     }
 
     /// The kernel is to tell no more.
     pub(super) fn disarm(&self, key: Key) {
-        self.ring.borrow_mut().disarm(key.user_data());
+        self.with_ring(|ring| ring.disarm(key.user_data()));
         self.kick();
+    }
+
+    fn with_ring<T>(&self, work: impl FnOnce(&mut PollRing) -> T) -> Option<T> {
+        self.ring.borrow_mut().as_mut().map(work)
     }
 
     /// Has the driver look, should something have been left undone.
     pub(super) fn check(&self) {
-        if self.ring.borrow_mut().has_work() {
+        if self.with_ring(PollRing::has_work) == Some(true) {
             self.kick();
         }
     }
@@ -103,48 +105,53 @@ impl Driver {
 
     /// Spins for a microsecond or until the kernel has something.
     fn look(&self) {
-        let mut ring = self.ring.borrow_mut();
-        for _ in 0..LOOKS {
-            if ring.has_work() {
-                return;
+        self.with_ring(|ring| {
+            for _ in 0..LOOKS {
+                if ring.has_work() {
+                    return;
+                }
+                std::hint::spin_loop();
             }
-            std::hint::spin_loop();
-        }
+        });
     }
 
     /// Takes in what the kernel has; `woken` is scratch space. Says whether there was anything.
     fn turn(&self, woken: &mut Vec<Waker>) -> io::Result<bool> {
         let mut any = false;
         let turned = {
-            let (mut ring, mut table) = (self.ring.borrow_mut(), self.table.borrow_mut());
-            ring.turn(|user_data, result, more| {
-                any = true;
-                woken.extend(table.complete(user_data, result, more));
+            let mut table = self.table.borrow_mut();
+            self.with_ring(|ring| {
+                ring.turn(|user_data, result, more| {
+                    any = true;
+                    woken.extend(table.complete(user_data, result, more));
+                })
             })
         };
         woken.drain(..).for_each(Waker::wake);
-        turned.map(|()| any)
+        turned.unwrap_or(Ok(())).map(|()| any)
     }
 
-    /// The ring is of no more use. Its streams go on with the reactor.
-    fn fail(&self, error: &io::Error) {
-        tracing::error!(%error, "the ring for sockets has failed; they are waited for through the reactor from now on");
-        self.failed.set(true);
+    /// The ring is of no more use. Its streams go on with the reactor, and it lets go of their sockets.
+    pub(super) fn retire(&self) {
+        drop(self.ring.take());
         let woken = self.table.borrow_mut().refuse_all();
         woken.into_iter().for_each(Waker::wake);
     }
 }
 
 /// Looks at the ring whenever it says that it has something, and goes on for as long as there is more.
-pub(super) async fn run(driver: Rc<Driver>, events: BufferedFile, mut spin: Spin) {
+///
+/// # Errors
+/// When the kernel refuses the ring, or its eventfd.
+pub(super) async fn run(driver: Rc<Driver>, events: BufferedFile, mut spin: Spin) -> io::Result<()> {
     let mut woken = Vec::new();
     let mut rounds = 0;
-    loop {
+    while !driver.has_retired() {
         let mut event = pin!(events.read_at(0, EVENT_BYTES));
-        let mut armed = false;
+        let (mut armed, mut polled) = (false, 0);
         let driven = poll_fn(|cx| {
             driver.task.borrow_mut().get_or_insert_with(|| cx.waker().clone());
-            driver.ring.borrow_mut().announce(false);
+            driver.with_ring(|ring| ring.announce(false));
             let any = match driver.turn(&mut woken) {
                 Ok(any) => any,
                 Err(error) => return Poll::Ready(Err(error)),
@@ -165,12 +172,17 @@ pub(super) async fn run(driver: Rc<Driver>, events: BufferedFile, mut spin: Spin
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            (rounds, armed) = (0, true);
-            driver.ring.borrow_mut().announce(true);
+            (rounds, armed, polled) = (0, true, polled + 1);
+            spin.stops();
+            driver.with_ring(|ring| {
+                ring.announce(true);
+                if polled % MOST_WAKERS == 0 {
+                    ring.ring_bell();
+                }
+            });
             event.as_mut().poll(cx).map(|read| read.map(drop).map_err(io::Error::from))
         });
-        if let Err(error) = driven.await {
-            return driver.fail(&error);
-        }
+        driven.await?;
     }
+    Ok(())
 }

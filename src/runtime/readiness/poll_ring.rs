@@ -93,18 +93,24 @@ impl PollRing {
             return self.ring.completion().disable_eventfd();
         }
         self.ring.completion().enable_eventfd();
-        // What came just before found the eventfd disabled, and is seen here.
+        // What came just before found the eventfd disabled, and is seen here. The kernel's side has no such fence: where the
+        // processor may swap its two accesses (not x86), the tick finds what both have missed.
         fence(Ordering::SeqCst);
         if self.has_work() {
-            // The counter is far from full, so this does not fail; the tick would find what is left.
-            let _ = self.events.write(&1_u64.to_ne_bytes());
+            self.ring_bell();
         }
+    }
+
+    /// Has the eventfd tell of something.
+    pub(super) fn ring_bell(&mut self) {
+        // The counter is far from full, so this does not fail; the tick would find what is left.
+        let _ = self.events.write(&1_u64.to_ne_bytes());
     }
 
     /// Whether there is something to hand over or to have done.
     pub(super) fn has_work(&mut self) -> bool {
         let submission = self.ring.submission();
-        !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
+        !self.waiting.is_empty() || !submission.is_empty() || submission.taskrun() || submission.cq_overflow()
     }
 
     fn push(&mut self) {

@@ -8,6 +8,8 @@
 
 use std::time::{Duration, Instant};
 
+/// Nobody looks for longer than this.
+const MAX_SPIN: Duration = Duration::from_millis(1);
 /// The most that is remembered of the past.
 const MAX_SCORE: u32 = 8;
 /// A loss weighs as much as two wins: it costs more than a win saves.
@@ -25,9 +27,9 @@ pub(super) struct Spin {
 }
 
 impl Spin {
-    /// Spins for `longest` at most; zero is never.
+    /// Spins for `longest` at most, up to a millisecond; zero is never.
     pub(super) fn new(longest: Duration) -> Self {
-        Self { longest, score: 0, sleeps: 0, until: None }
+        Self { longest: longest.min(MAX_SPIN), score: 0, sleeps: 0, until: None }
     }
 
     /// Something came. Was it worth waiting for?
@@ -35,6 +37,11 @@ impl Spin {
         if self.until.take().is_some() {
             self.score = (self.score + 1).min(MAX_SCORE);
         }
+    }
+
+    /// The core goes to sleep for another reason. That is neither a win nor a loss.
+    pub(super) fn stops(&mut self) {
+        self.until = None;
     }
 
     /// Nothing is there: whether to go on looking instead of going to sleep.

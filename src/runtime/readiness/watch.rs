@@ -5,7 +5,7 @@ use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 use std::task::Context;
 
-use super::CURRENT;
+use super::current;
 use super::driver::Driver;
 use super::table::Key;
 
@@ -18,7 +18,8 @@ pub(in crate::runtime) struct Watch {
 impl Watch {
     /// Begins to watch `socket`, which must be connected; `None` where this thread has no ring.
     pub(in crate::runtime) fn new(socket: BorrowedFd<'_>) -> Option<Self> {
-        let driver = CURRENT.with_borrow(Option::clone).filter(|driver| !driver.has_failed())?;
+        let driver =
+            current().map(|driven| Rc::clone(&driven.driver)).filter(|driver| !driver.has_retired())?;
         let key = driver.table().insert();
         driver.arm(socket, key);
         Some(Self { driver, key })
