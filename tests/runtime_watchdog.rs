@@ -166,19 +166,31 @@ struct Hangs {
 /// Far longer than one round takes, and than this machine's scheduler keeps a thread waiting.
 const STILL: Duration = Duration::from_millis(400);
 
+/// Who wakes the executor.
+enum WokenBy {
+    Nobody,
+    /// The watchdog, before a first tick and after the last.
+    Root(Watchdog),
+    /// The watchdog, while the core ticks.
+    Tick(Watchdog),
+}
+
 /// Runs a task that never waits for anything, on an executor with a short preemption timer, and looks at it from
 /// outside. Whenever it stands still it is woken by a flag, so that the test can go on.
-fn churn_with_short_preemption(
-    timer_us: u64,
-    watchdog: Option<Watchdog>,
-    time: Duration,
-    enough: usize,
-) -> Hangs {
+fn churn_with_short_preemption(timer_us: u64, by: WokenBy, time: Duration, enough: usize) -> Hangs {
     let rounds = Arc::new(AtomicU64::new(0));
     let (counter, nudge, stop) = (Arc::clone(&rounds), StopFlag::new(), StopFlag::new());
     let (nudged, stopped) = (nudge.clone(), stop.clone());
-    let settings =
-        ExecutorSettings { preempt_timer: Some(Duration::from_micros(timer_us)), ..Default::default() };
+    let (held, watchdog) = match by {
+        WokenBy::Nobody => (None, None),
+        WokenBy::Root(watchdog) => (Some(watchdog), None),
+        WokenBy::Tick(watchdog) => (None, Some(watchdog)),
+    };
+    let settings = ExecutorSettings {
+        preempt_timer: Some(Duration::from_micros(timer_us)),
+        watchdog: held,
+        ..ExecutorSettings::default()
+    };
     let main = move || async move {
         let _tick = watchdog.as_ref().map(|watchdog| watchdog.register(0));
         let options = ScopeOptions { queue: Queue::Background, ..ScopeOptions::named("churn") };
@@ -222,7 +234,7 @@ fn the_reactor_parks_with_runnable_tasks_and_the_watchdog_mends_it() {
     let mut rounds = 0;
     let provoked_by = TIMERS_US.into_iter().find(|timer_us| {
         let begun = Instant::now();
-        let alone = churn_with_short_preemption(*timer_us, None, 4_000 * MS, 1);
+        let alone = churn_with_short_preemption(*timer_us, WokenBy::Nobody, 4_000 * MS, 1);
         rounds += alone.rounds;
         eprintln!(
             "{timer_us} us: {} hangs in {} rounds, {:?}",
@@ -236,7 +248,51 @@ fn the_reactor_parks_with_runnable_tasks_and_the_watchdog_mends_it() {
         // It is a race inside the reactor; a machine on which it is never lost proves nothing against the watchdog.
         eprintln!("the hang did not occur in {rounds} rounds");
     }
-    let watched = churn_with_short_preemption(provoked_by.unwrap_or(100), Some(watchdog()), 3_000 * MS, 1);
-    assert_eq!(watched.stood_still, 0, "after {} rounds", watched.rounds);
-    assert!(watched.rounds > 1_000);
+    for by in [WokenBy::Tick(watchdog()), WokenBy::Root(watchdog())] {
+        let watched = churn_with_short_preemption(provoked_by.unwrap_or(100), by, 3_000 * MS, 1);
+        assert_eq!(watched.stood_still, 0, "after {} rounds", watched.rounds);
+        assert!(watched.rounds > 1_000);
+    }
+}
+
+/// Turns of a task that never waits for anything.
+async fn churn() {
+    let options = ScopeOptions { queue: Queue::Background, ..ScopeOptions::named("churn") };
+    let churned = Scope::run(options, |_| async {
+        for _ in 0..200 {
+            yield_now().await;
+        }
+        Ok::<_, ScopeClosed>(())
+    });
+    churned.await.unwrap();
+}
+
+#[test]
+fn an_executor_starts_and_ends_also_where_the_reactor_parks_it_by_mistake() {
+    let watchdog = watchdog();
+    // A shorter one ends before anything has run whatever wakes the executor.
+    for timer_us in [200, 100, 50].into_iter().cycle().take(300) {
+        let settings = ExecutorSettings {
+            preempt_timer: Some(Duration::from_micros(timer_us)),
+            watchdog: Some(watchdog.clone()),
+            ..ExecutorSettings::default()
+        };
+        let ticks = watchdog.clone();
+        let main = move || async move {
+            // All of this is before a tick or after one.
+            churn().await;
+            let tick = ticks.register(0);
+            yield_now().await;
+            tick.stop().await;
+            churn().await;
+        };
+        let executor = spawn_executor(None, "short", &settings, main).unwrap();
+        let begun = Instant::now();
+        while !executor.is_finished() {
+            assert!(begun.elapsed() < Duration::from_secs(10), "{timer_us} us: parked for good");
+            thread::sleep(MS / 5);
+        }
+        executor.join().unwrap();
+    }
+    assert!(watchdog.report().is_empty());
 }

@@ -161,7 +161,7 @@ pub(crate) fn run(job: &Job) -> Result<RunResult, String> {
             ready: ready.clone(),
             gate: Arc::clone(&gate),
         };
-        let settings = ExecutorSettings::default();
+        let settings = ExecutorSettings { watchdog: Some(watchdog.clone()), ..ExecutorSettings::default() };
         let worker = spawn_executor(*cpu, &format!("load-{index}"), &settings, move || worker::run(plan));
         workers.push(worker.map_err(|error| format!("the generator cannot start: {error}"))?);
     }

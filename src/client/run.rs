@@ -20,12 +20,13 @@ where
     T: Send + 'static,
 {
     let watchdog = Watchdog::start(WatchdogSettings::default())?;
+    let settings = ExecutorSettings { watchdog: Some(watchdog.clone()), ..ExecutorSettings::default() };
     let main = move || async move {
         warm_up().await;
         let _tick = watchdog.register(0);
         Scope::run(ScopeOptions::named("client"), body).await
     };
-    let done = spawn_executor(None, "client", &ExecutorSettings::default(), main)?.join()?;
+    let done = spawn_executor(None, "client", &settings, main)?.join()?;
     done.map_err(|error| match error {
         ScopeError::Failed(error) => error,
         other => other.to_string().into(),

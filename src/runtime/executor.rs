@@ -11,17 +11,23 @@ use glommio::{LocalExecutor, LocalExecutorBuilder, Placement, PoolPlacement};
 
 use super::affinity::CpuMask;
 use super::error::RuntimeError;
+use super::lifeline;
 use super::panics::{self, panic_message};
 use super::queues::{self, Queue};
 use super::readiness::SocketRing;
 use super::scope;
 use super::timer::{sleep, yield_now};
+use super::watchdog::Watchdog;
 
 /// The longest that an executor's end waits for tasks that are already cancelled.
 const ORPHAN_TIME: Duration = Duration::from_secs(1);
 
+/// The reactor's preemption timer while only the root runs. One that is over before the root's first turn has the
+/// executor park with nobody who could wake it, so it is longer than a machine stands still.
+const ROOT_PREEMPT_TIMER: Duration = Duration::from_secs(1);
+
 /// What one executor takes from the machine.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ExecutorSettings {
     /// How long an idle executor polls before it sleeps. Zero, the default, leaves the core to others; 50 µs takes
     /// 15-20 % off the latency of a lone connection and a whole core with it. Needs a pinned executor.
@@ -33,6 +39,9 @@ pub struct ExecutorSettings {
     pub io_memory_bytes: usize,
     /// Submissions each of the executor's three rings holds; 64 by default, at least 1.
     pub ring_depth: usize,
+    /// Wakes the executor at its start and at its end, where it has no tick yet and none any more; none by default.
+    /// Without it the executor may sleep there although it has something to do, until something else wakes it.
+    pub watchdog: Option<Watchdog>,
     /// Tests do without the ring for sockets, as on an older kernel.
     #[doc(hidden)]
     pub socket_ring: bool,
@@ -48,6 +57,7 @@ impl Default for ExecutorSettings {
             adaptive_spin: Duration::from_micros(50),
             io_memory_bytes: 64 << 10,
             ring_depth: 64,
+            watchdog: None,
             socket_ring: true,
             preempt_timer: None,
         }
@@ -126,7 +136,9 @@ where
     let executor = panics::catch(|| build(cpu, settings))
         .unwrap_or_else(|message| Err(RuntimeError::Reactor(message)))?;
     IN_EXECUTOR.set(true);
-    let outcome = panics::catch(|| executor.run(root(main, settings)));
+    queues::shorten_latency(settings.preempt_timer);
+    let outcome =
+        panics::catch(|| executor.run(lifeline::hold(settings.watchdog.as_ref(), root(main, settings))));
     IN_EXECUTOR.set(false);
     outcome.and_then(|result| result).map_err(RuntimeError::Panicked)
 }
@@ -146,12 +158,10 @@ fn build(cpu: Option<usize>, settings: &ExecutorSettings) -> Result<LocalExecuto
     let mut builder = LocalExecutorBuilder::new(placement)
         .io_memory(settings.io_memory_bytes)
         .ring_depth(settings.ring_depth.max(1))
+        .preempt_timer(ROOT_PREEMPT_TIMER)
         .blocking_thread_pool_placement(PoolPlacement::Unbound(1));
     if spins {
         builder = builder.spin_before_park(settings.spin_before_park);
-    }
-    if let Some(timer) = settings.preempt_timer {
-        builder = builder.preempt_timer(timer);
     }
     builder.make().map_err(|error| RuntimeError::Reactor(error.to_string()))
 }
@@ -171,6 +181,8 @@ where
     // Tasks that were cancelled on the way out are gone after the next turn. Nothing of theirs is leaked.
     yield_now().await;
     futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;
+    // Descriptors that were dropped are closed by the reactor's next turn, and there is none after this.
+    sleep(Duration::from_micros(1)).await;
     outcome
 }
 

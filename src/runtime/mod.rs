@@ -23,6 +23,7 @@ mod deadline;
 mod error;
 mod executor;
 pub mod file;
+mod lifeline;
 mod listener;
 pub mod log_file;
 mod panics;

@@ -13,6 +13,8 @@ use glommio::{Latency, Shares, TaskQueueHandle};
 /// A shorter one would shorten the reactor's preemption timer, and a short preemption timer is what makes the
 /// reactor park with runnable tasks. So it is never below 50 ms; it is not a promise but a class.
 const SERVE_LATENCY: Duration = Duration::from_millis(50);
+/// The same for work that may wait. It has to be said: see [`super::executor`]'s first turn.
+const BACKGROUND_LATENCY: Duration = Duration::from_millis(100);
 
 /// Where a task runs: which share of its core it gets and how soon it is woken from another thread.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,7 +24,7 @@ pub enum Queue {
     Serve,
     /// Peer-to-peer streams; the same class as [`Queue::Serve`] with a share of its own.
     P2p,
-    /// Work that may wait: sweeps, snapshots. A wake from another thread can take 100 ms to arrive here.
+    /// Work that may wait: sweeps, snapshots.
     Background,
 }
 
@@ -45,11 +47,12 @@ impl Queue {
         }
     }
 
-    const fn latency(self) -> Latency {
-        match self {
-            Queue::Serve | Queue::P2p => Latency::Matters(SERVE_LATENCY),
-            Queue::Background => Latency::NotImportant,
-        }
+    fn latency(self) -> Latency {
+        let latency = match self {
+            Queue::Serve | Queue::P2p => SERVE_LATENCY,
+            Queue::Background => BACKGROUND_LATENCY,
+        };
+        Latency::Matters(SHORTENED.get().unwrap_or(latency))
     }
 }
 
@@ -63,6 +66,12 @@ struct Handles {
 thread_local! {
     /// Keyed by the executor's id, because a thread may run one executor after another.
     static HANDLES: Cell<Option<Handles>> = const { Cell::new(None) };
+    static SHORTENED: Cell<Option<Duration>> = const { Cell::new(None) };
+}
+
+/// Tests shorten the preemption timer of this thread's next executor, to provoke the reactor's defects.
+pub(super) fn shorten_latency(latency: Option<Duration>) {
+    SHORTENED.set(latency);
 }
 
 fn handles() -> Handles {

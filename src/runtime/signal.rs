@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -42,6 +42,10 @@ pub fn install(stop: StopFlag) -> io::Result<SignalGuard> {
     }
     let mut signals = Signals::new(wanted)?;
     let handle = signals.handle();
+    if seen.load(Ordering::SeqCst) {
+        // It came while only the first of the two listened, and nobody else will tell of it.
+        stop.stop();
+    }
     let wait = move || {
         for signal in signals.forever() {
             tracing::info!(

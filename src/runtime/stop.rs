@@ -15,8 +15,6 @@ struct Inner {
 }
 
 /// A flag that can be set from any thread and waited for on any executor.
-///
-/// Wait for it in [`super::Queue::Serve`] or [`super::Queue::P2p`]: the other queue hears of other threads late.
 #[derive(Debug, Clone, Default)]
 pub struct StopFlag {
     inner: Arc<Inner>,

@@ -13,7 +13,7 @@ use super::core_slot::{CoreSlot, NO_ACTIVITY};
 use super::executor::totals;
 use super::queues::{self, Queue};
 use super::watchdog::Shared;
-use super::{deadline, panics, readiness};
+use super::{deadline, lifeline, panics, readiness};
 
 /// Idle ticks in a row after which a core ticks slowly.
 const QUIET_AFTER: u32 = 8;
@@ -47,6 +47,7 @@ impl CoreTick {
 
     /// Ends the tick and waits until its task is gone. A plain drop ends it as well, with the executor's next turn.
     pub async fn stop(mut self) {
+        lifeline::pull();
         if let Some(task) = self.task.take() {
             task.cancel().await;
         }
@@ -55,6 +56,7 @@ impl CoreTick {
 
 impl Drop for CoreTick {
     fn drop(&mut self) {
+        lifeline::pull();
         self.shared.forget(&self.slot);
         self.slot.set_waker(None);
         set_coarse_now(None);
@@ -72,6 +74,7 @@ async fn run(slot: Arc<CoreSlot>) {
         if !armed {
             armed = true;
             slot.set_waker(Some(cx.waker().clone()));
+            lifeline::rest();
         }
         let (now, totals) = (Instant::now(), totals());
         readiness::check();

@@ -1,7 +1,8 @@
 //! The one thread that wakes every core again and again, and sees which one does not answer.
 //!
 //! Three things hang on it. The reactor can park with runnable tasks (a preemption that comes before anything has run
-//! counts as having nothing to run); a poke from outside wakes it. The core's tick moves its coarse clock and expires
+//! counts as having nothing to run); a poke from outside wakes it, also where it starts or ends (see
+//! [`super::lifeline`]). The core's tick moves its coarse clock and expires
 //! its deadlines, without a timer of the core's own. And a core whose tick is old is blocked, by something that has a
 //! name.
 //!
@@ -9,7 +10,7 @@
 //! round only.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -68,6 +69,8 @@ struct Owner {
 pub(super) struct Shared {
     settings: WatchdogSettings,
     cores: Mutex<Vec<Arc<CoreSlot>>>,
+    /// Executors whose root is woken where no tick is. Nobody judges these.
+    held: Mutex<Vec<Arc<CoreSlot>>>,
     stop: AtomicBool,
 }
 
@@ -78,7 +81,13 @@ impl Watchdog {
     /// When the system refuses it.
     pub fn start(mut settings: WatchdogSettings) -> std::io::Result<Watchdog> {
         settings.stall_after = settings.stall_after.max(8 * TICK);
-        let shared = Arc::new(Shared { settings, cores: Mutex::default(), stop: AtomicBool::new(false) });
+        let shared = Shared {
+            settings,
+            cores: Mutex::default(),
+            held: Mutex::default(),
+            stop: AtomicBool::new(false),
+        };
+        let shared = Arc::new(shared);
         let watched = Arc::clone(&shared);
         let thread = thread::Builder::new().name("watchdog".to_owned()).stack_size(128 << 10);
         let thread = thread.spawn(move || watched.watch())?;
@@ -95,6 +104,10 @@ impl Watchdog {
         self.owner.shared.cores().push(Arc::clone(&slot));
         slot.quicken();
         CoreTick::start(slot, Arc::clone(&self.owner.shared))
+    }
+
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.owner.shared)
     }
 
     /// What is known of each core that is registered now, in the order of their numbers.
@@ -120,8 +133,22 @@ impl Drop for Owner {
 
 impl Shared {
     /// The list is only ever pushed to and removed from, so it is whole even if a holder of the lock panicked.
-    fn cores(&self) -> std::sync::MutexGuard<'_, Vec<Arc<CoreSlot>>> {
+    fn cores(&self) -> MutexGuard<'_, Vec<Arc<CoreSlot>>> {
         self.cores.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As [`Shared::cores`].
+    fn held(&self) -> MutexGuard<'_, Vec<Arc<CoreSlot>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Wakes an executor's root from now on, as long as its slot has a waker.
+    pub(super) fn hold(&self, slot: Arc<CoreSlot>) {
+        self.held().push(slot);
+    }
+
+    pub(super) fn let_go(&self, slot: &Arc<CoreSlot>) {
+        self.held().retain(|known| !Arc::ptr_eq(known, slot));
     }
 
     pub(super) fn forget(&self, slot: &Arc<CoreSlot>) {
@@ -139,12 +166,15 @@ impl Shared {
             // After a pause of this very thread (a suspended process) every core looks late, and none is to blame.
             let judging = passed < pause + self.settings.stall_after / 2;
             last = now;
+            let rounds = (passed.as_nanos() / TICK.as_nanos()).clamp(1, 1_000) as u32;
             for slot in &cores {
                 if judging {
                     self.judge(slot, now);
                 }
-                slot.poke((passed.as_nanos() / TICK.as_nanos()).clamp(1, 1_000) as u32);
+                slot.poke(rounds);
             }
+            let held = self.held().clone();
+            held.iter().for_each(|slot| slot.poke(rounds));
         }
     }
 

@@ -104,6 +104,7 @@ fn start_core(
     let settings = ExecutorSettings {
         spin_before_park: Duration::from_micros(shared.config.spin_before_park_us),
         adaptive_spin: Duration::from_micros(shared.config.adaptive_spin_us),
+        watchdog: shared.watchdog.clone(),
         ..ExecutorSettings::default()
     };
     let (shared, hooks) = (shared.clone(), hooks.clone());

@@ -22,7 +22,8 @@ pub(crate) fn run(args: &CannedArgs) -> Result<(), String> {
     let text = |error: &dyn std::fmt::Display| format!("the server failed: {error}");
     let watchdog = Watchdog::start(WatchdogSettings::default()).map_err(|error| text(&error))?;
     let answer_bytes = args.answer_bytes;
-    let server = spawn_executor(args.cpu, "canned-0", &ExecutorSettings::default(), move || async move {
+    let settings = ExecutorSettings { watchdog: Some(watchdog.clone()), ..ExecutorSettings::default() };
+    let server = spawn_executor(args.cpu, "canned-0", &settings, move || async move {
         runtime::warm_up().await;
         let _tick = watchdog.register(0);
         let options = ScopeOptions { grace: Duration::ZERO, ..ScopeOptions::named("canned") };

@@ -53,7 +53,8 @@ pub(crate) fn run(args: &QueueArgs) -> Result<Report, String> {
     let watchdog = Watchdog::start(WatchdogSettings::default())
         .map_err(|error| format!("the generator cannot start its watchdog: {error}"))?;
     let plan = args.clone();
-    let worker = spawn_executor(args.cpu, "load-0", &ExecutorSettings::default(), move || async move {
+    let settings = ExecutorSettings { watchdog: Some(watchdog.clone()), ..ExecutorSettings::default() };
+    let worker = spawn_executor(args.cpu, "load-0", &settings, move || async move {
         runtime::warm_up().await;
         let _tick = watchdog.register(0);
         load(&plan).await

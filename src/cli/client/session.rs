@@ -37,13 +37,13 @@ pub(super) fn run(plan: Plan, job: Job) -> Result<u8, Failure> {
     let stop = StopFlag::new();
     let _signals: SignalGuard = signal::install(stop.clone()).map_err(|error| broken(&error))?;
     let watchdog = Watchdog::start(WatchdogSettings::default()).map_err(|error| broken(&error))?;
+    let settings = ExecutorSettings { watchdog: Some(watchdog.clone()), ..ExecutorSettings::default() };
     let main = move || async move {
         warm_up().await;
         let _tick = watchdog.register(0);
         in_scope(plan, job, stop).await
     };
-    let executor =
-        spawn_executor(None, "client", &ExecutorSettings::default(), main).map_err(|error| broken(&error))?;
+    let executor = spawn_executor(None, "client", &settings, main).map_err(|error| broken(&error))?;
     executor.join().unwrap_or_else(|error| Err(broken(&error)))
 }
 
