@@ -73,10 +73,24 @@ impl Process {
     }
 }
 
+/// The command, started with this disposition of SIGHUP.
+fn with_sighup(disposition: libc::sighandler_t) -> Command {
+    let mut command = common::command();
+    // SAFETY: setting a disposition is async-signal-safe and touches nothing of the parent's.
+    unsafe {
+        command.pre_exec(move || match libc::signal(libc::SIGHUP, disposition) {
+            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+    }
+    command
+}
+
 #[test]
 fn sigterm_sigint_and_sighup_end_it_with_status_zero() {
     for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP] {
-        let process = Process::start(&[], &[]);
+        // The tests themselves may run under `nohup`.
+        let process = Process::start_as(with_sighup(libc::SIG_DFL), &[], &[]);
         let begun = Instant::now();
         process.signal(signal);
         let (status, log) = process.wait();
@@ -88,15 +102,7 @@ fn sigterm_sigint_and_sighup_end_it_with_status_zero() {
 
 #[test]
 fn under_nohup_it_outlives_its_terminal() {
-    let mut command = common::command();
-    // SAFETY: setting a signal to be ignored is async-signal-safe and touches nothing of the parent's.
-    unsafe {
-        command.pre_exec(|| match libc::signal(libc::SIGHUP, libc::SIG_IGN) {
-            libc::SIG_ERR => Err(std::io::Error::last_os_error()),
-            _ => Ok(()),
-        });
-    }
-    let process = Process::start_as(command, &[], &[]);
+    let process = Process::start_as(with_sighup(libc::SIG_IGN), &[], &[]);
     process.signal(libc::SIGHUP);
     let mut client = common::Client::connect(process.addr);
     assert_eq!(client.ask("GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").status, 200);
