@@ -84,7 +84,8 @@ impl CoreSlot {
     pub(super) fn poke(&self, rounds: u32) {
         let round = self.rounds.fetch_add(rounds, Ordering::Relaxed) + rounds;
         let slow = self.is_quiet() && round < SLOW_TICKS;
-        let patient = round > PATIENT_AFTER && !round.is_multiple_of(PATIENT_EVERY);
+        // A round may count for several, and skip the one that is a multiple.
+        let patient = round > PATIENT_AFTER && round / PATIENT_EVERY == (round - rounds) / PATIENT_EVERY;
         if slow || patient || self.pokes.load(Ordering::Relaxed) >= MOST_UNANSWERED {
             return;
         }

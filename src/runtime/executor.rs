@@ -182,7 +182,7 @@ where
     yield_now().await;
     futures_lite::future::or(scope::orphans_gone(), sleep(ORPHAN_TIME)).await;
     // Descriptors that were dropped are closed by the reactor's next turn, and there is none after this.
-    sleep(Duration::from_micros(1)).await;
+    sleep(Duration::from_micros(100)).await;
     outcome
 }
 

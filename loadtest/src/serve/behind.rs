@@ -4,7 +4,8 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use ringmesh::runtime::{
-    self, BoxError, ExecutorHandle, ExecutorSettings, Queue, Scope, ScopeOptions, spawn_executor,
+    self, BoxError, ExecutorHandle, ExecutorSettings, Queue, Scope, ScopeOptions, Watchdog, WatchdogSettings,
+    spawn_executor,
 };
 use ringmesh::{App, Server, ServerConfig, Start};
 use tokio::sync::mpsc::Receiver;
@@ -33,7 +34,9 @@ pub(super) fn start(
     receive: Receiver<Crossing>,
 ) -> Result<ExecutorHandle<Result<(), String>>, String> {
     let main = move || async move { run(behind, receive).await.map_err(|error| error.to_string()) };
-    spawn_executor(None, "behind", &ExecutorSettings::default(), main).map_err(|error| error.to_string())
+    let watchdog = Watchdog::start(WatchdogSettings::default()).map_err(|error| error.to_string())?;
+    let settings = ExecutorSettings { watchdog: Some(watchdog), ..ExecutorSettings::default() };
+    spawn_executor(None, "behind", &settings, main).map_err(|error| error.to_string())
 }
 
 async fn run(behind: Behind, receive: Receiver<Crossing>) -> Result<(), BoxError> {

@@ -1,6 +1,7 @@
 //! What drives the ring: a task that looks when the ring says that it has something, and for as long as there is more.
 
 use std::cell::{Cell, RefCell, RefMut};
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -58,11 +59,18 @@ pub(super) struct Driver {
     table: RefCell<Table>,
     /// The driving task, once it has run.
     task: RefCell<Option<Waker>>,
+    /// Who is to be woken. Whatever goes wrong meanwhile, nobody is forgotten.
+    woken: RefCell<VecDeque<Waker>>,
 }
 
 impl Driver {
     pub(super) fn new(ring: PollRing) -> Self {
-        Self { ring: RefCell::new(Some(ring)), table: RefCell::new(Table::new()), task: RefCell::new(None) }
+        Self {
+            ring: RefCell::new(Some(ring)),
+            table: RefCell::new(Table::new()),
+            task: RefCell::default(),
+            woken: RefCell::default(),
+        }
     }
 
     pub(super) fn table(&self) -> RefMut<'_, Table> {
@@ -115,11 +123,11 @@ impl Driver {
         });
     }
 
-    /// Takes in what the kernel has; `woken` is scratch space. Says whether there was anything.
-    fn turn(&self, woken: &mut Vec<Waker>) -> io::Result<bool> {
+    /// Takes in what the kernel has. Says whether there was anything.
+    fn turn(&self) -> io::Result<bool> {
         let mut any = false;
         let turned = {
-            let mut table = self.table.borrow_mut();
+            let (mut table, mut woken) = (self.table.borrow_mut(), self.woken.borrow_mut());
             self.with_ring(|ring| {
                 ring.turn(|user_data, result, more| {
                     any = true;
@@ -127,15 +135,24 @@ impl Driver {
                 })
             })
         };
-        woken.drain(..).for_each(Waker::wake);
+        self.wake();
         turned.unwrap_or(Ok(())).map(|()| any)
     }
 
     /// The ring is of no more use. Its streams go on with the reactor, and it lets go of their sockets.
     pub(super) fn retire(&self) {
-        drop(self.ring.take());
-        let woken = self.table.borrow_mut().refuse_all();
-        woken.into_iter().for_each(Waker::wake);
+        drop((self.ring.take(), self.task.take()));
+        let refused = self.table.borrow_mut().refuse_all();
+        self.woken.borrow_mut().extend(refused);
+        self.wake();
+    }
+
+    fn wake(&self) {
+        loop {
+            let next = self.woken.borrow_mut().pop_front();
+            let Some(waker) = next else { return };
+            waker.wake();
+        }
     }
 }
 
@@ -144,7 +161,6 @@ impl Driver {
 /// # Errors
 /// When the kernel refuses the ring, or its eventfd.
 pub(super) async fn run(driver: Rc<Driver>, events: BufferedFile, mut spin: Spin) -> io::Result<()> {
-    let mut woken = Vec::new();
     let mut rounds = 0;
     while !driver.has_retired() {
         let mut event = pin!(events.read_at(0, EVENT_BYTES));
@@ -152,7 +168,7 @@ pub(super) async fn run(driver: Rc<Driver>, events: BufferedFile, mut spin: Spin
         let driven = poll_fn(|cx| {
             driver.task.borrow_mut().get_or_insert_with(|| cx.waker().clone());
             driver.with_ring(|ring| ring.announce(false));
-            let any = match driver.turn(&mut woken) {
+            let any = match driver.turn() {
                 Ok(any) => any,
                 Err(error) => return Poll::Ready(Err(error)),
             };

@@ -37,6 +37,7 @@ thread_local! {
 }
 
 /// The ring of this thread's executor, for as long as anybody holds it. Streams that outlive it wait through the reactor.
+/// It must be dropped on its executor, while that runs.
 pub struct SocketRing {
     /// Nothing where there can be none.
     _driven: Option<Rc<Driven>>,
