@@ -1,4 +1,5 @@
-//! What an executor leaves of its descriptors: an eventfd of the reactor's own (glommio 0.9), and nothing of ours. Alone in its process, since the process is counted.
+//! What an executor leaves of its descriptors: an eventfd of the reactor's own (glommio 0.9), and nothing of ours. Alone in
+//! its process, since the process is counted.
 
 #![allow(clippy::unwrap_used, reason = "tests say what they expect by unwrapping it")]
 

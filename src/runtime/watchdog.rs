@@ -2,9 +2,8 @@
 //!
 //! Three things hang on it. The reactor can park with runnable tasks (a preemption that comes before anything has run
 //! counts as having nothing to run); a poke from outside wakes it, also where it starts or ends (see
-//! [`super::lifeline`]). The core's tick moves its coarse clock and expires
-//! its deadlines, without a timer of the core's own. And a core whose tick is old is blocked, by something that has a
-//! name.
+//! [`super::lifeline`]). The core's tick moves its coarse clock and expires its deadlines, without a timer of the core's
+//! own. And a core whose tick is old is blocked, by something that has a name.
 //!
 //! A tick costs a core about ten system calls. A core on which nothing happens and nothing is due is poked every fourth
 //! round only.

@@ -65,8 +65,8 @@ fn current() -> Option<Rc<Driven>> {
 }
 
 impl SocketRing {
-    /// Sets it up, or shares the one that this executor has. Without it, or where the kernel has none to give, streams wait through
-    /// the reactor.
+    /// Sets it up, or shares the one that this executor has. Without it, or where the kernel has none to give, streams
+    /// wait through the reactor.
     ///
     /// # Panics
     /// On a thread that runs no executor.
